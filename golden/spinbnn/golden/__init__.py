@@ -1,0 +1,1 @@
+"""What is true: network arithmetic, the MRAM cells and the random stream, in NumPy."""

@@ -1,0 +1,1 @@
+"""Running the accelerator: simulators, co-simulation, reports and the command line."""
