@@ -1,0 +1,102 @@
+# `make run` sets up and does the main job; `make test` sets up and runs the tests. `make` lists the rest.
+#
+# Everything is installed into .venv. Only where root runs it on a system with apt-get are system packages
+# added (tools/system_packages.sh). Choose the interpreter with PYTHON=..., and pass options on with ARGS=...
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc)
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+TORCH_STAMP := $(VENV)/.stamp-torch
+
+# Deferred on purpose: set-up may have added Icarus by the time a recipe asks.
+SPINBNN_SIMULATORS ?= verilator$(if $(shell command -v iverilog 2>/dev/null), icarus)
+PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $(JOBS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test test-long test-train mutants lint verilog waves bench train lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install into .venv what requirements.lock pins (the other targets do it when it is stale)
+
+run: setup ## the main job: generate, program with write errors, stream real images, compare with golden
+	$(BIN)/spinbnn run $(ARGS)
+
+test: setup ## the tests, on Verilator and Icarus; JUnit XML in build/junit.xml
+	$(warn_without_icarus)
+	$(PYTEST) --junitxml=build/junit.xml $(ARGS)
+
+test-long: setup ## the tests that take minutes; JUnit XML in build/junit-long.xml
+	$(warn_without_icarus)
+	$(PYTEST) -m "long and not train" --junitxml=build/junit-long.xml $(ARGS)
+
+test-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
+	$(PYTEST) -m train --junitxml=build/junit-train.xml $(ARGS)
+
+mutants: setup ## break the hardware on purpose, fault by fault: the tests must notice each
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+lint: setup ## ruff, mypy, and Verilator -Wall and Yosys check on the emitted Verilog
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tools/lint_verilog.py
+
+verilog: setup ## the Verilog of the default geometry, with its manifest, in build/verilog
+	$(BIN)/spinbnn generate -o build/verilog $(ARGS)
+
+waves: setup ## the main job on two images, with an FST waveform
+	$(BIN)/spinbnn run --waves --images 2 $(ARGS)
+
+bench: setup ## measure the numbers the README quotes
+	$(BIN)/python -m bench $(ARGS)
+
+train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
+	$(BIN)/spinbnn train $(ARGS)
+
+lock: ## resolve requirements.lock anew (needs uv)
+	$(call need,uv,uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	    --upgrade --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock \
+	    --custom-compile-command 'make lock (PyTorch is not here: its CPU and CUDA builds differ; `make train` adds it)'
+
+clean: ## remove all that was made, except .venv
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml tools/system_packages.sh
+	$(check_prerequisites)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	sh tools/system_packages.sh $(BIN)/python
+	touch $@
+
+$(TORCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[train]'
+	touch $@
+
+# $(call need,PROGRAM,PACKAGE) stops in one line when PROGRAM is missing.
+need = $(if $(shell command -v $(1) 2>/dev/null),,$(error spinbnn needs $(1): install $(2)))
+
+# $(call need_python,CODE,TEXT) stops in one line when the interpreter cannot run CODE.
+need_python = $(if $(shell $(PYTHON) -c '$(1)' 2>/dev/null && echo yes),,$(error spinbnn needs $(2)))
+
+define check_prerequisites
+$(call need,$(PYTHON),Python 3.11 or newer (Debian: apt-get install python3), or name it with PYTHON=...)
+$(call need_python,import sys; assert sys.version_info >= (3, 11),Python 3.11 or newer, and $(PYTHON) is older: install one and name it with PYTHON=...)
+$(call need_python,import venv; import ensurepip,the venv module of $(PYTHON): install python3-venv)
+$(call need,g++,g++ (Debian: apt-get install g++))
+$(call need,make,GNU make under the name make (Debian: apt-get install make))
+$(call need,perl,perl (Debian: apt-get install perl))
+$(call need,git,git (Debian: apt-get install git))
+endef
+
+warn_without_icarus = $(if $(filter icarus,$(SPINBNN_SIMULATORS)),,\
+    @echo "WARNING: the Icarus tests are left out (SPINBNN_SIMULATORS=$(SPINBNN_SIMULATORS)): install iverilog to run them" >&2)

@@ -1,0 +1,32 @@
+"""What all tests share: the simulators they run on.
+
+``SPINBNN_SIMULATORS`` names them, separated by blanks. Unset, it is both, and a missing one makes its tests fail.
+A test of one that is not named is deselected, and the header says so: nothing is skipped silently.
+"""
+
+import os
+
+import pytest
+
+SIMULATORS = ("verilator", "icarus")
+WANTED = tuple(os.environ.get("SPINBNN_SIMULATORS", " ".join(SIMULATORS)).split())
+
+
+def pytest_configure() -> None:
+    if not WANTED or not set(WANTED) <= set(SIMULATORS):
+        raise pytest.UsageError(f"SPINBNN_SIMULATORS must name some of {SIMULATORS}, not {WANTED}")
+
+
+def pytest_report_header() -> str:
+    left_out = [name for name in SIMULATORS if name not in WANTED]
+    return f"simulators: {' '.join(WANTED)}" + "".join(f"; {name} TESTS ARE LEFT OUT" for name in left_out)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def runs(item: pytest.Item) -> bool:
+        return all(name in WANTED for name in SIMULATORS if item.get_closest_marker(name))
+
+    left_out = [item for item in items if not runs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if runs(item)]
