@@ -1,7 +1,7 @@
 """What all tests share: the simulators they run on.
 
-``SPINBNN_SIMULATORS`` names them, separated by blanks. Unset, it is both, and a missing one makes
-its tests fail. A test of one that is not named is deselected, and the header says so: nothing is skipped silently.
+``SPINBNN_SIMULATORS`` names them, separated by blanks. Unset, it is both; tests of a missing one then fail.
+A test of one that is not named is deselected, and the header says so: nothing is skipped silently.
 """
 
 import os
