@@ -61,7 +61,7 @@ train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
 	$(BIN)/spinbnn train $(ARGS)
 
 lock: ## resolve requirements.lock anew (needs uv)
-	$(call need,uv,uv)
+	$(call need,uv,uv (pip install uv))
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
 	    --upgrade --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock \
 	    --custom-compile-command 'make lock (PyTorch is not here: its CPU and CUDA builds differ; `make train` adds it)'
@@ -82,16 +82,16 @@ $(TORCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[train]'
 	touch $@
 
-# $(call need,PROGRAM,PACKAGE) stops in one line when PROGRAM is missing.
+# $(call need,PROGRAM,CURE) stops in one line when PROGRAM is missing. (A comma would end the text.)
 need = $(if $(shell command -v $(1) 2>/dev/null),,$(error spinbnn needs $(1): install $(2)))
 
-# $(call need_python,CODE,TEXT) stops in one line when the interpreter cannot run CODE.
+# $(call need_python,CODE,TEXT) stops in one line, saying TEXT, when the interpreter cannot run CODE.
 need_python = $(if $(shell $(PYTHON) -c '$(1)' 2>/dev/null && echo yes),,$(error spinbnn needs $(2)))
 
 define check_prerequisites
-$(call need,$(PYTHON),Python 3.11 or newer (Debian: apt-get install python3), or name it with PYTHON=...)
-$(call need_python,import sys; assert sys.version_info >= (3, 11),Python 3.11 or newer, and $(PYTHON) is older: install one and name it with PYTHON=...)
-$(call need_python,import venv; import ensurepip,the venv module of $(PYTHON): install python3-venv)
+$(call need,$(PYTHON),Python 3.11 or newer (Debian: apt-get install python3) or name it with PYTHON=...)
+$(call need_python,import sys; assert sys.version_info >= (3, 11),Python 3.11 or newer: $(PYTHON) is older; name another with PYTHON=...)
+$(call need_python,import venv; import ensurepip,the venv module of $(PYTHON) (Debian: apt-get install python3-venv))
 $(call need,g++,g++ (Debian: apt-get install g++))
 $(call need,make,GNU make under the name make (Debian: apt-get install make))
 $(call need,perl,perl (Debian: apt-get install perl))
