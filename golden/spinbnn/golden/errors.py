@@ -1,0 +1,29 @@
+"""The errors a user can cause, each with one line that says what is wrong, where, and what would be right."""
+
+
+class SpinbnnError(ValueError):
+    """Base of every error raised for bad input; its text is one line fit for a terminal."""
+
+
+class GeometryError(SpinbnnError):
+    """An impossible machine."""
+
+
+class NetworkError(SpinbnnError):
+    """A network that is inconsistent in itself."""
+
+
+class NetworkFileError(SpinbnnError):
+    """A network file that cannot be read or written."""
+
+
+class CapacityError(SpinbnnError):
+    """A network that does not fit a geometry, or a row that lies outside the array."""
+
+
+class OperatingPointError(SpinbnnError):
+    """An impossible operating point of the MRAM."""
+
+
+class DataError(SpinbnnError):
+    """Images, labels or bits that cannot be used."""

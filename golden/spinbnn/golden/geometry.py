@@ -1,0 +1,151 @@
+"""The size of a machine: what hardware, placement and cycle model share."""
+
+from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
+from typing import Any, Self
+
+from spinbnn.golden.encoding import slices_for
+from spinbnn.golden.errors import GeometryError
+
+# Inclusive bounds. A memory of one word would have an address of no bits, hence the twos; bases and counts in
+# a descriptor have 16 bits, hence the 65535s.
+_BOUNDS = MappingProxyType(
+    {
+        "banks": (1, 256),
+        "word_bits": (1, 256),
+        "rows": (2, 2**24),
+        "lanes": (1, 64),
+        "accumulator_bits": (8, 31),
+        "threshold_rows": (2, 65535),
+        "input_words": (2, 65535),
+        "activation_words": (2, 65535),
+        "layers": (2, 256),
+        "outputs": (2, 65535),
+    }
+)
+_STREAM_BITS = (8, 16, 32, 64, 128, 256, 512)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The parameters of one machine.
+
+    Parameters
+    ----------
+    banks : int
+        B, MRAM banks; the neurons computed at once (1 to 256).
+    word_bits : int
+        W, bits of a row (1 to 256); a multiple of ``stream_bits // 8``.
+    rows : int
+        Rows of a bank (2 to 2**24).
+    lanes : int
+        P, images computed in lockstep (1 to 64).
+    accumulator_bits : int
+        Width of the signed accumulator (8 to 31).
+    threshold_rows : int
+        Neuron groups over all layers with thresholds (2 to 65535).
+    input_words : int
+        Words of one half of a lane's input buffer: planes times words of an image (2 to 65535).
+    activation_words : int
+        Words of a lane's activation memory (2 to 65535).
+    layers : int
+        Layer descriptors (2 to 256).
+    outputs : int
+        Logits of an image (2 to 65535).
+    stream_bits : int
+        Width of the image stream, one unsigned byte an element (8, 16, 32, 64, 128, 256 or 512).
+
+    Raises
+    ------
+    GeometryError
+        If a field is not an integer in its range.
+    """
+
+    banks: int = 64
+    word_bits: int = 64
+    rows: int = 512
+    lanes: int = 1
+    accumulator_bits: int = 20
+    threshold_rows: int = 64
+    input_words: int = 128
+    activation_words: int = 64
+    layers: int = 8
+    outputs: int = 64
+    stream_bits: int = 64
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise GeometryError(f"{field.name} must be an integer, not {value!r}")
+        for name, (low, high) in _BOUNDS.items():
+            if not low <= getattr(self, name) <= high:
+                raise GeometryError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
+        if self.stream_bits not in _STREAM_BITS:
+            widths = ", ".join(str(width) for width in _STREAM_BITS)
+            raise GeometryError(f"stream_bits must be one of {widths}, not {self.stream_bits}")
+        if self.word_bits % self.stream_elements:
+            raise GeometryError(
+                f"word_bits must be a multiple of the {self.stream_elements} elements a beat of "
+                f"stream_bits {self.stream_bits} holds, not {self.word_bits}"
+            )
+
+    @property
+    def stream_elements(self) -> int:
+        """Elements a beat of the image stream, one byte each."""
+        return self.stream_bits // 8
+
+    @property
+    def slices(self) -> int:
+        """L, 64-bit slices of a row."""
+        return slices_for(self.word_bits)
+
+    @classmethod
+    def from_preset(cls, name: str) -> "Geometry":
+        """Return the preset called `name`.
+
+        Raises
+        ------
+        GeometryError
+            If there is no such preset.
+        """
+        if name not in PRESETS:
+            raise GeometryError(f"geometry preset must be one of {', '.join(PRESETS)}, not {name!r}")
+        return PRESETS[name]
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the fields by name, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the geometry with these fields; those left out have their defaults.
+
+        Raises
+        ------
+        GeometryError
+            If `values` is not a mapping, a name is unknown or a value is impossible.
+        """
+        if not isinstance(values, dict):
+            raise GeometryError(f"a geometry must be a mapping of fields, not {values!r}")
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise GeometryError(f"geometry field must be one of {', '.join(known)}, not {name!r}")
+        return cls(**values)
+
+
+# Named banks x word bits [x lanes]. Those marked "paper" hold the papers' 784-1024-1024-10 network with
+# 8-bit pixels; the others hold only small networks, and are here because their sizes divide nothing.
+PRESETS = MappingProxyType(
+    {
+        "64x64": Geometry(),  # paper
+        "96x64": Geometry(banks=96),  # paper; more banks than bits in a word
+        "16x32": Geometry(16, 32, rows=4096, threshold_rows=128, input_words=256),  # paper
+        "4x128": Geometry(4, 128, rows=4096, threshold_rows=512),  # paper; rows of two slices
+        "5x24": Geometry(5, 24, rows=256),  # nothing divides
+        "3x100": Geometry(3, 100, rows=128, stream_bits=32),  # two slices, the second partly used
+        "8x16x3": Geometry(8, 16, rows=256, lanes=3),
+        "4x8x3": Geometry(4, 8, rows=256, lanes=3, stream_bits=16),
+    }
+)
