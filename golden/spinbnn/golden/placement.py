@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinbnn.golden.encoding import Words, join_rows, pack, split_rows, unpack, words_for
 from spinbnn.golden.errors import CapacityError
@@ -92,6 +93,23 @@ class ProgramPacket:
     bank: int
     bank_count: int
     rows: Words
+
+    def __post_init__(self) -> None:
+        if self.bank_count < 1 or self.bank < 0 or self.row < 0:
+            raise CapacityError(
+                f"a program packet must start at a bank and row from 0 on and have at least one bank, "
+                f"not bank {self.bank}, row {self.row}, bank_count {self.bank_count}"
+            )
+        if self.rows.dtype != np.uint64 or self.rows.ndim != 2 or not len(self.rows):
+            raise CapacityError(
+                "a program packet must hold uint64 rows of shape (n, L), n from 1 on, "
+                f"not {self.rows.dtype} of shape {self.rows.shape}"
+            )
+
+    def addresses(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the bank, int [n], and the row, int [n], of each of `rows`; no address comes twice."""
+        row, bank = np.divmod(np.arange(len(self.rows)), self.bank_count)
+        return self.bank + bank, self.row + row
 
 
 def place(network: Network, geometry: Geometry) -> Placement:
