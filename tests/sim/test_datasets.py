@@ -3,6 +3,7 @@
 import gzip
 import struct
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -94,6 +95,22 @@ def test_images_that_cannot_be_saved(tmp_path):
     assert message(save_images, Dataset(IMAGES, LABELS), path) == (
         f"{path} cannot be written (No such file or directory); name a file in a writable folder"
     )
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "test.npz"
+    save_images(Dataset(IMAGES, LABELS), path)
+
+    def fill_disk(file: IO[bytes], **arrays: object) -> None:
+        file.write(b"begun")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fill_disk)
+    assert message(save_images, Dataset(IMAGES[:1], LABELS[:1]), path) == (
+        f"{path} cannot be written (No space left on device); name a file in a writable folder"
+    )
+    assert len(load_split(tmp_path, "test")) == 3
+    assert [file.name for file in tmp_path.iterdir()] == ["test.npz"]
 
 
 def test_pixels_are_row_after_row():

@@ -165,10 +165,11 @@ def save_images(data: Dataset, path: Path) -> None:
             np.savez_compressed(file, images=data.images, labels=data.labels)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise DataError(
             f"{path} cannot be written ({error.strerror}); name a file in a writable folder"
         ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _folders(data_dir: Path) -> Iterator[Path]:
