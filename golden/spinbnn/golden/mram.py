@@ -278,10 +278,13 @@ class MramArray:
         pulsed = np.flatnonzero(pulses)
         wrong = np.zeros_like(change)  # what the last pulse left wrong
         if point.can_fail and point.max_retries:
-            self._pulse_until_right(point, pulsed, old, change, wrong, pulses, bits_01, bits_10)
+            wrong[pulsed], retries, again_01, again_10 = self._pulse_again(point, old[pulsed], change[pulsed])
+            pulses[pulsed] += retries
+            bits_01[pulsed] += again_01
+            bits_10[pulsed] += again_10
         elif point.can_fail:
-            fail_01, fail_10 = self._failures(point, len(pulsed))
-            wrong[pulsed] = change[pulsed] & _of_direction(old[pulsed], fail_01, fail_10)
+            failures = self._failures(point, len(pulsed))
+            wrong[pulsed] = _stays_wrong(change[pulsed], old[pulsed], *failures)
         self.cells[banks, rows] = target ^ wrong
 
         # Read back after every pulse but the one after which no retry is left.
@@ -370,36 +373,43 @@ class MramArray:
                     combine(fail, words[:, plane], out=fail)
         return fail_01, fail_10
 
-    def _pulse_until_right(
-        self,
-        point: OperatingPoint,
-        pulsed: NDArray[np.intp],
-        old: Words,
-        change: Words,
-        wrong: Words,
-        pulses: NDArray[np.int64],
-        bits_01: Counts,
-        bits_10: Counts,
-    ) -> None:
+    def _pulse_again(
+        self, point: OperatingPoint, old: Words, change: Words
+    ) -> tuple[Words, NDArray[np.int64], Counts, Counts]:
         """Pulse row after row, each until it is right or its retries are used up.
 
-        Writes what stays wrong to `wrong`, and adds the retries to `pulses`, `bits_01` and `bits_10`.
+        Parameters
+        ----------
+        point : OperatingPoint
+        old, change : uint64 [n, L]
+            The stored words, and which of their bits must change.
+
+        Returns
+        -------
+        wrong : uint64 [n, L]
+            The bits that stay wrong.
+        retries : int64 [n]
+            Pulses after the first.
+        again_01, again_10 : uint64 [n]
+            Bits pulsed in them, by direction.
         """
+        wrong = change.copy()
+        retries = np.zeros(len(old), dtype=np.int64)
+        again_01, again_10 = np.zeros((2, len(old)), dtype=np.uint64)
         failures: deque[tuple[Words, Words]] = deque()
-        for position, index in enumerate(pulsed):
-            left = change[index]
+        for row in range(len(old)):
             for attempt in range(1 + point.max_retries):
                 if attempt:
-                    pulses[index] += 1
-                    bits_01[index] += _popcount(left & ~old[index])
-                    bits_10[index] += _popcount(left & old[index])
+                    retries[row] += 1
+                    again_01[row] += _popcount(wrong[row] & ~old[row])
+                    again_10[row] += _popcount(wrong[row] & old[row])
                 if not failures:
                     # Each row that is left takes at least one pulse: nothing is drawn that is not used.
-                    failures.extend(zip(*self._failures(point, len(pulsed) - position), strict=True))
-                left = left & _of_direction(old[index], *failures.popleft())
-                if not left.any():
+                    failures.extend(zip(*self._failures(point, len(old) - row), strict=True))
+                wrong[row] = _stays_wrong(wrong[row], old[row], *failures.popleft())
+                if not wrong[row].any():
                     break
-            wrong[index] = left
+        return wrong, retries, again_01, again_10
 
     def _count(self, name: str, banks: NDArray[np.intp], amounts: NDArray[Any]) -> None:
         np.add.at(self.counters[name], banks, amounts.astype(np.uint64))
@@ -415,6 +425,6 @@ def _popcount(rows: Words) -> Counts:
     return ones
 
 
-def _of_direction(old: Words, fail_01: Words, fail_10: Words) -> Words:
-    """Return the failures of bits that leave the state `old`."""
-    return (old & fail_10) | (~old & fail_01)
+def _stays_wrong(pulsed: Words, old: Words, fail_01: Words, fail_10: Words) -> Words:
+    """Return which of the pulsed bits, all of which hold `old`, fail; all are uint64 [..., L]."""
+    return pulsed & ((old & fail_10) | (~old & fail_01))

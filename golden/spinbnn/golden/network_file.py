@@ -1,5 +1,6 @@
 """Networks on disk: one ``.npz`` without pickles, the same bytes for the same network."""
 
+import contextlib
 import io
 import json
 import os
@@ -42,15 +43,19 @@ def save_network(network: Network, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise NetworkFileError(f"{path}: cannot be written (it is a folder), expected the path of a file")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(_to_bytes(network))
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise NetworkFileError(
             f"{path}: cannot be written ({error.strerror}), expected a path in a writable folder"
         ) from None
+    finally:
+        with contextlib.suppress(OSError):  # it is there only where writing or renaming failed
+            part.unlink()
 
 
 def _to_bytes(network: Network) -> bytes:
@@ -88,7 +93,7 @@ def _to_arrays(network: Network) -> Arrays:
         "metadata": network.metadata,
         "layers": described,
     }
-    text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
+    text = json.dumps(header, sort_keys=True).encode()
     return {"header": np.frombuffer(text, dtype=np.uint8), **arrays}
 
 
@@ -118,9 +123,10 @@ def _read_members(data: bytes) -> Arrays:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
-            return {info.filename.removesuffix(".npy"): _read_member(archive, info) for info in infos}
-    except NetworkFileError:
-        raise
+            arrays = {info.filename.removesuffix(".npy"): _read_member(archive, info) for info in infos}
+            if len(arrays) != len(infos):
+                raise zipfile.BadZipFile("a member is there twice")
+            return arrays
     # A damaged archive makes the standard library raise nearly anything; every one of them means the same.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -1,14 +1,27 @@
-"""The slow reference: one bit after the other in plain Python integers, to check the fast path against.
+"""The slow reference: one bit after the other in plain Python, to check the fast path against.
 
 It shares no code with the fast path. Of its dataclasses it reads only the fields.
 """
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from bitarray import bitarray
+from bitarray.util import ones, zeros
+from numpy.typing import NDArray
+
 from spinbnn.golden.mram import OperatingPoint
 from spinbnn.golden.network import Network, Threshold
 
 _MASK = 2**64 - 1
+
+
+def row_bits(words: NDArray[np.uint64], count: int) -> bitarray:
+    """Return the first `count` bits of a row of 64-bit words, uint64 [L]."""
+    bits = bitarray(endian="little")
+    for word in words:
+        bits.frombytes(int(word).to_bytes(8, "little"))
+    return bits[:count]
 
 
 def forward(network: Network, image: Iterable[int]) -> list[int]:
@@ -18,11 +31,10 @@ def forward(network: Network, image: Iterable[int]) -> list[int]:
         values = [1 if value else -1 for value in values]
     for layer in network.layers:
         sums = []
-        for neuron in range(layer.weights.shape[0]):
+        for weights in layer.weights:
             total = 0
-            for k, value in enumerate(values):
-                word = int(layer.weights[neuron, k // 64])
-                total += value if word >> (k % 64) & 1 else -value
+            for value, weight in zip(values, row_bits(weights, layer.inputs), strict=True):
+                total += value if weight else -value
             sums.append(total)
         if isinstance(layer.head, Threshold):
             values = []
@@ -62,48 +74,58 @@ class Sfc64:
         return word
 
 
-def bernoulli(rng: Sfc64, fractions: Sequence[int]) -> list[bool]:
-    """Return, for each cell of a row, whether it fails with its probability, in units of 2**-32.
+def bernoulli(rng: Sfc64, fractions: Sequence[int]) -> bitarray:
+    """Return, for each cell of a row, whether it fails, its probability given in units of 2**-32.
 
-    Draws 32 words a slice of 64 cells.
+    Draws 32 words for each 64 cells or part of them.
     """
     slices = (len(fractions) + 63) // 64
-    fail = [False] * len(fractions)
+    fail = zeros(len(fractions))
     for plane in range(32):
         words = [rng.next() for _ in range(slices)]
         for cell, fraction in enumerate(fractions):
-            random_bit = bool(words[cell // 64] >> (cell % 64) & 1)
+            random_bit = words[cell // 64] >> (cell % 64) & 1
             if fraction >> plane & 1:
-                fail[cell] = fail[cell] or random_bit
+                fail[cell] |= random_bit
             else:
-                fail[cell] = fail[cell] and random_bit
+                fail[cell] &= random_bit
     return fail
 
 
 def program_row(
-    stored: Sequence[int],
-    target: Sequence[int],
+    stored: bitarray,
+    target: bitarray,
     point: OperatingPoint,
     rng: Sfc64,
     counters: dict[str, int],
     read_row_energy_aj: int,
-) -> list[int]:
-    """Program one row, given and returned as its bits, and add what it took to the counters of its bank."""
-    cells = list(stored)
-    width = len(cells)
+) -> bitarray:
+    """Program one row and return what it then stores.
+
+    Parameters
+    ----------
+    stored, target : bitarray
+        W bits.
+    point : OperatingPoint
+    rng : Sfc64
+        Goes on.
+    counters : dict of str to int
+        Those of the row's bank, added to.
+    read_row_energy_aj : int
+        Energy of reading a row, in attojoules.
+    """
+    cells = stored.copy()
 
     def read() -> None:
         counters["row_reads"] += 1
         counters["read_energy_aj"] += read_row_energy_aj
 
-    def pulse(cell_is_pulsed: list[bool]) -> None:
+    def pulse(pulsed: bitarray) -> None:
         counters["pulses"] += 1
-        fail = [False] * width
+        fail = zeros(len(cells))
         if point.p_fail_01 or point.p_fail_10:
             fail = bernoulli(rng, [point.p_fail_10 if cell else point.p_fail_01 for cell in cells])
-        for cell in range(width):
-            if not cell_is_pulsed[cell]:
-                continue
+        for cell in pulsed.search(1):
             if cells[cell] == target[cell]:
                 counters["redundant_pulses"] += 1
                 counters["program_energy_aj"] += point.energy_redundant_aj
@@ -117,19 +139,17 @@ def program_row(
             if not fail[cell]:
                 cells[cell] = target[cell]
 
-    def wrong() -> list[bool]:
-        return [cell != bit for cell, bit in zip(cells, target, strict=True)]
-
     read()
-    first = [True] * width if point.pulse_redundant else wrong()
-    if any(first):
+    first = ones(len(cells)) if point.pulse_redundant else cells ^ target
+    if first.any():
         pulse(first)
         for _ in range(point.max_retries):
             read()
-            if not any(wrong()):
+            wrong = cells ^ target
+            if not wrong.any():
                 break
             counters["retries"] += 1
-            pulse(wrong())
-    counters["failed_bits"] += sum(wrong())
+            pulse(wrong)
+    counters["failed_bits"] += (cells ^ target).count()
     counters["row_programs"] += 1
     return cells
