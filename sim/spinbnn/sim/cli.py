@@ -1,0 +1,596 @@
+"""The command ``spinbnn``: parse, call, report.
+
+Exit codes: 0 when everything matched, 1 on a difference, 2 on bad input (one line on standard error, and no
+file left behind), 130 when interrupted.
+"""
+
+# A parameter is an option of the command line; a command imports what it needs, so that help is quick.
+# ruff: noqa: PLC0415, PLR0913
+
+import functools
+import importlib.metadata
+import inspect
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from spinbnn.golden.errors import DataError, SpinbnnError
+from spinbnn.sim.assets import MNIST_NETWORK
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from spinbnn.golden.geometry import Geometry
+    from spinbnn.golden.network import Network
+    from spinbnn.sim.datasets import Dataset
+    from spinbnn.sim.job import Progress, StallProfile
+
+# typer brings its own copy of click and exports of its errors only this one.
+_UsageError: Any = typer.BadParameter.__base__
+
+_MACHINE, _ERRORS, _IMAGES, _SIMULATION, _OUTPUT = "Machine", "Write errors", "Images", "Simulation", "Output"
+
+GEOMETRY_HELP = {
+    "banks": "MRAM banks; the neurons computed at once.",
+    "word_bits": "Bits of a row.",
+    "rows": "Rows of a bank.",
+    "lanes": "Images computed in lockstep.",
+    "accumulator_bits": "Width of the signed accumulator.",
+    "threshold_rows": "Neuron groups over all layers with thresholds.",
+    "input_words": "Words of one half of a lane's input buffer.",
+    "activation_words": "Words of a lane's activation memory.",
+    "layers": "Layer descriptors.",
+    "outputs": "Logits of an image.",
+    "stream_bits": "Width of the image stream.",
+}
+
+
+class Simulator(StrEnum):
+    """The simulators there are."""
+
+    VERILATOR = "verilator"
+    ICARUS = "icarus"
+
+
+class _Commands(TyperGroup):
+    """The commands; whatever goes wrong in them is one line on standard error and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+
+        args = (sys.argv[1:] if args is None else list(args)) or ["--help"]
+        kwargs |= {"standalone_mode": False, "obj": shlex.join(["spinbnn", *args])}
+
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # a terminal that has no µ must not end a run
+        try:
+            code = super().main(args, *rest, **kwargs)
+        except _UsageError as error:
+            code = _fail(f"{error.format_message()} (see {_command_path(error)} --help)")
+        except SpinbnnError as error:
+            code = _fail(str(error))
+        except (KeyboardInterrupt, typer.Abort):
+            code = 130
+        if code == 130:
+            typer.echo("spinbnn: interrupted", err=True)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    typer.echo(f"spinbnn: error: {' '.join(message.split())}", err=True)
+    return 2
+
+
+def _command_path(error: Any) -> str:
+    return error.ctx.command_path if error.ctx is not None else "spinbnn"
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="spinbnn")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spinbnn {importlib.metadata.version('spinbnn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def spinbnn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Binarized neural networks in MRAM: generate the hardware, run it, prove it.
+
+    [bold]spinbnn run[/] does everything once: it generates the accelerator,
+    programs a trained network into its MRAM with write errors, streams real
+    images through the Verilog in a simulator, and compares every result, stored
+    bit, counter and clock with the golden model. It needs no argument.
+    """
+
+
+def geometry_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of the machine; it receives them as the keyword ``geometry``."""
+
+    @functools.wraps(command)
+    def wrapper(*, preset: str, **kwargs: Any) -> int:
+        from dataclasses import replace
+
+        from spinbnn.golden.geometry import Geometry
+
+        given = {name: kwargs.pop(name) for name in GEOMETRY_HELP}
+        changes = {name: value for name, value in given.items() if value is not None}
+        return command(geometry=replace(Geometry.from_preset(preset), **changes), **kwargs)
+
+    preset = typer.Option(
+        "--geometry",
+        metavar="PRESET",
+        help="A machine by name: banks x word bits, or banks x word bits x lanes. "
+        "The options below change it.",
+        rich_help_panel=_MACHINE,
+    )
+    options: dict[str, tuple[Any, Any]] = {"preset": (Annotated[str, preset], "64x64")}
+    for name, text in GEOMETRY_HELP.items():
+        flag = "--" + name.replace("_", "-")
+        option = typer.Option(flag, metavar="N", help=text, rich_help_panel=_MACHINE)
+        options[name] = (Annotated[int | None, option], None)
+    own = inspect.signature(command)
+    parameters = [parameter for parameter in own.parameters.values() if parameter.name != "geometry"]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in options.items()
+    ]
+    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapper
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
+]
+NetworkFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="NETWORK", help="A network file (.npz). Without one: the shipped MNIST network."),
+]
+
+
+@app.command()
+@geometry_options
+def run(
+    context: typer.Context,
+    *,
+    geometry: "Geometry",
+    network_path: NetworkFile = None,
+    images: Annotated[
+        int,
+        typer.Option("--images", "-n", metavar="N", min=1, help="How many images.", rich_help_panel=_IMAGES),
+    ] = 200,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Take the test images of this folder (idx or npz files). "
+            "Without it: 500 shipped MNIST test images.",
+            rich_help_panel=_IMAGES,
+        ),
+    ] = None,
+    write_error_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            min=0,
+            max=1,
+            help="Probability that writing a bit fails, both ways.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = 1e-3,
+    p_fail_01: Annotated[
+        float | None,
+        typer.Option(metavar="P", min=0, max=1, help="The same, from 0 to 1 only.", rich_help_panel=_ERRORS),
+    ] = None,
+    p_fail_10: Annotated[
+        float | None,
+        typer.Option(metavar="P", min=0, max=1, help="The same, from 1 to 0 only.", rich_help_panel=_ERRORS),
+    ] = None,
+    max_retries: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=15,
+            help="Read back, and write failed bits again, so often.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = 0,
+    pulse_redundant: Annotated[
+        bool,
+        typer.Option(
+            "--pulse-redundant",
+            help="Pulse the bits that already hold their value, too.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed of the write errors.", rich_help_panel=_ERRORS)
+    ] = 1,
+    simulator: Annotated[
+        Simulator, typer.Option(help="Which simulator.", rich_help_panel=_SIMULATION)
+    ] = Simulator.VERILATOR,
+    backdoor: Annotated[
+        bool,
+        typer.Option(
+            "--backdoor",
+            help="Put the array with its write errors into the simulator's memory, without programming it.",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = False,
+    stalls: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            min=0,
+            help="Stall every stream at random, with this seed.",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = None,
+    waves: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Record a waveform (FST).", rich_help_panel=_SIMULATION),
+    ] = None,
+    build_dir: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Builds, logs and reports go here.", rich_help_panel=_OUTPUT),
+    ] = Path("build/run"),
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The HTML report goes here, not into the build folder.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Program a network into MRAM, run real images on the Verilog, and compare everything with golden.
+
+    Without arguments: the shipped 784-1024-1024-10 network and 200 MNIST test
+    images, on 64 banks of 64 bits, at a write error rate of 1e-3. Ends with MATCH
+    and exit code 0, or with MISMATCH, the first difference and exit code 1.
+
+    [bold]Examples[/]
+
+      spinbnn run
+
+      spinbnn run --write-error-rate 0.01 --max-retries 2
+
+      spinbnn run --p-fail-01 1e-4 --p-fail-10 1e-2 --pulse-redundant
+
+      spinbnn run --images 10000 --data mnist --json > report.json
+
+      spinbnn run --images 2 --waves run.fst
+
+      spinbnn run small.npz --data mnist --geometry 8x16x3 --simulator icarus
+    """
+    from spinbnn.golden.mram import operating_point
+    from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
+    from spinbnn.sim.job import RunJob, run_job
+
+    network, network_source = _load_network(network_path)
+    dataset, image_source = _load_images(data, images, network)
+    point = operating_point(
+        write_error_rate,
+        write_error_rate_01=p_fail_01,
+        write_error_rate_10=p_fail_10,
+        max_retries=max_retries,
+        pulse_redundant=pulse_redundant,
+    )
+    html = html or build_dir / "report.html"
+    for path in (build_dir / "report.json", html, *([waves] if waves else [])):
+        _check_writable(path)
+    job = RunJob(
+        network=network,
+        images=dataset.pixels,
+        labels=dataset.labels,
+        geometry=geometry,
+        point=point,
+        build_dir=build_dir,
+        seed=seed,
+        read_bit_energy_aj=READ_BIT_ENERGY_AJ,
+        simulator=simulator.value,
+        loading="backdoor" if backdoor else "front-door",
+        stalls=None if stalls is None else _stall_profile(stalls),
+        waves=waves,
+    )
+    with _progress() as progress:
+        result = run_job(job, progress=progress)
+
+    from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
+
+    report = Report(job, result, context.obj, network_source, image_source)
+    document = to_json(report)
+    write_whole(build_dir / "report.json", document)
+    write_whole(html, to_html(report))
+    if as_json:
+        typer.echo(document, nl=False)
+    else:
+        _print(to_text(report, saved=(html, build_dir / "report.json")))
+    return 0 if result.match else 1
+
+
+@app.command()
+@geometry_options
+def generate(
+    *,
+    geometry: "Geometry",
+    network_path: NetworkFile = None,
+    output_dir: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="The folder to write.", rich_help_panel=_OUTPUT),
+    ],
+    injector: Annotated[
+        bool,
+        typer.Option(
+            " /--no-injector",
+            help="Leave out the write-error injector, as on an ASIC.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = True,
+    as_json: Json = False,
+) -> int:
+    """Write the accelerator as Verilog, with all that belongs to it.
+
+    The folder gets the Verilog, a JSON manifest (parameters, ports, registers,
+    hash), a FuseSoC core file, the register map as SystemRDL, C header and
+    documentation, and the images of the network's descriptors, thresholds and
+    weights.
+
+    [bold]Examples[/]
+
+      spinbnn generate -o build/verilog
+
+      spinbnn generate -o asic --no-injector --banks 32 --rows 1024
+
+      spinbnn generate mine.npz -o small --geometry 5x24
+    """
+    from spinbnn.hw.generator import generate as write
+
+    network, source = _load_network(network_path)
+    manifest = write(output_dir, geometry, network=network, injector=injector)
+    files = {path.name: path.stat().st_size for path in sorted(output_dir.iterdir()) if path.is_file()}
+    if as_json:
+        _print_json(
+            {"output": str(output_dir), "network": source, "files": files, "manifest": manifest.to_dict()}
+        )
+    else:
+        from spinbnn.sim import show
+
+        _print(
+            show.titled(
+                f"{output_dir}, for {source}", [(name, f"{size:,} bytes") for name, size in files.items()]
+            )
+        )
+    return 0
+
+
+@app.command()
+@geometry_options
+def info(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A network file (.npz) or a manifest (.json).")
+    ],
+    *,
+    geometry: "Geometry",
+    as_json: Json = False,
+) -> int:
+    """Say what a network file or a manifest holds.
+
+    Of a network: its layers, where they lie in a machine, and the clocks an image
+    takes there. Of a manifest: parameters, ports, registers and hash of the
+    generated hardware.
+
+    [bold]Examples[/]
+
+      spinbnn info mine.npz
+
+      spinbnn info mine.npz --geometry 16x32 --json
+
+      spinbnn info build/verilog/spinbnn.json
+    """
+    from spinbnn.sim import describe
+
+    if path.suffix == ".json":
+        document, shown = describe.manifest(path)
+    else:
+        document, shown = describe.network(path, geometry)
+    if as_json:
+        _print_json(document)
+    else:
+        _print(shown)
+    return 0
+
+
+@app.command()
+def train(
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="A folder with the idx or npz files of an image set, such as MNIST's."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The network file to write. Without it: RECIPE.npz.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe_name: Annotated[
+        str,
+        typer.Option(
+            "--recipe", metavar="NAME", help="What to train: mnist_1024 (the shipped network) or mnist_128."
+        ),
+    ] = "mnist_1024",
+    epochs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Passes over the training images. Overrides the recipe's."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Overrides the recipe's.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted training stopped (FILE.checkpoint).")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Train a binarized network on the CPU and export it as a network file.
+
+    Needs PyTorch, the extra "train" of this package. The exported integer network
+    is compared with the trained one on all test images; exit code 0 only if every
+    class is equal.
+
+    [bold]Examples[/]
+
+      spinbnn train --data mnist
+
+      spinbnn train --data mnist --recipe mnist_128 -o small.npz
+
+      spinbnn train --data mnist --resume
+    """
+    from dataclasses import replace
+
+    from spinbnn.golden.network_file import save_network
+    from spinbnn.sim import training
+    from spinbnn.sim.datasets import load_split
+
+    if recipe_name not in training.RECIPES:
+        raise SpinbnnError(f"--recipe must be one of {', '.join(training.RECIPES)}, not '{recipe_name}'")
+    recipe = training.RECIPES[recipe_name]
+    recipe = replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
+    output = output or Path(f"{recipe_name}.npz")
+    _check_writable(output)
+    test = load_split(data, "test")
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    if checkpoint.exists() and not resume:
+        raise SpinbnnError(
+            f"{checkpoint} is left from an interrupted training: give --resume to go on, or delete it"
+        )
+    if resume and not checkpoint.exists():
+        raise SpinbnnError(f"{checkpoint} does not exist, so there is nothing to resume: leave out --resume")
+    with training.progress_bar(recipe) as progress:
+        model = training.train(recipe, data, checkpoint, progress)
+    network, outcome = training.export_tested(model, test)
+    save_network(network, output)
+    checkpoint.unlink()
+    document = {
+        "output": str(output),
+        "test_images": outcome.images,
+        "test_equal": outcome.equal,
+        "test_accuracy": outcome.accuracy,
+    }
+    if as_json:
+        _print_json(document)
+    else:
+        from spinbnn.sim import show
+
+        equal = f"{outcome.equal} of {outcome.images} test images"
+        _print(
+            show.titled(
+                str(output),
+                [("accuracy", f"{outcome.accuracy:.2%}"), ("equal to the trained network", equal)],
+            )
+        )
+    return 0 if outcome.equal == outcome.images else 1
+
+
+def _load_network(path: Path | None) -> "tuple[Network, str]":
+    """Return a network and where it came from."""
+    from spinbnn.golden.network_file import load_network
+
+    if path is None:
+        return load_network(MNIST_NETWORK), f"the shipped {MNIST_NETWORK.name}"
+    return load_network(path), str(path)
+
+
+def _load_images(data_dir: Path | None, count: int, network: "Network") -> "tuple[Dataset, str]":
+    """Return the first images of a folder's test set, or of the shipped ones, and where they came from."""
+    from spinbnn.sim.datasets import bundled_images, load_split
+
+    if data_dir is None:
+        dataset, source = bundled_images(), "the shipped MNIST test images"
+    else:
+        dataset, source = load_split(data_dir, "test"), f"the test images in {data_dir}"
+    if count > len(dataset):
+        raise DataError(f"--images must be at most {len(dataset)}, the number of {source}, not {count}")
+    pixels, largest = dataset.pixels.shape[1], int(dataset.pixels.max())
+    if pixels != network.inputs or largest >= 2**network.input_bits:
+        raise DataError(
+            f"network '{network.name}' takes {network.inputs} elements of 0..{2**network.input_bits - 1}, "
+            f"{source} have {pixels} of 0..{largest}: name a folder with images that fit with --data"
+        )
+    return dataset.head(count), source
+
+
+def _stall_profile(seed: int) -> "StallProfile":
+    """Return stalls that hold back every interface a quarter of the time."""
+    from spinbnn.sim.job import StallProfile
+
+    return StallProfile(seed, image_idle=0.25, program_idle=0.25, result_pause=0.25, axi_idle=0.25)
+
+
+def _check_writable(path: Path) -> None:
+    """See, before anything is made, that a file can be written here."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SpinbnnError(f"{path} cannot be written: name a file in a writable folder")
+
+
+@contextmanager
+def _progress() -> "Iterator[Progress]":
+    """Show the stages of a run on standard error: bars on a terminal, else a line a stage."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True, highlight=False)
+    tasks: dict[str, TaskID] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage)
+                if not console.is_terminal:
+                    console.print(f"spinbnn: {stage}")
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _print(shown: "RenderableType") -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(shown, crop=False)  # a long verdict stays one line
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=2))

