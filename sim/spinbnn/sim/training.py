@@ -321,7 +321,7 @@ def verify(model: TrainedModel, network: Network, data: Dataset) -> Verification
         )
         for layer in model.layers
     ]
-    expected = _classes(torch, layers, torch.from_numpy(data.pixels), torch.float64).numpy()
+    expected = _classes(torch, layers, torch.tensor(data.pixels), torch.float64).numpy()
     got = classify(forward(network, data.pixels))
     return Verification(len(data), int((got == expected).sum()), int((got == data.labels).sum()))
 
@@ -540,7 +540,7 @@ class _Run:
             for layer in self.layers
         )
         return TrainedModel(
-            self.recipe, layers, self.torch.__version__, self.data_sha256, tuple(self.history)
+            self.recipe, layers, str(self.torch.__version__), self.data_sha256, tuple(self.history)
         )
 
 
