@@ -412,7 +412,7 @@ def test_distortion_moves_and_turns_whole_pixels():
 
     generator = torch.Generator().manual_seed(1)
     still = replace(TINY, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0, shear=0.0)
-    images = torch.from_numpy(stripes(50, 1).images)
+    images = torch.tensor(stripes(50, 1).images)
     assert torch.equal(_distort(torch, images, still, generator)[:, 0], images.float())
     moved = _distort(torch, images, TINY, generator)
     assert torch.equal(moved, moved.round())
