@@ -306,10 +306,12 @@ def _json_copy(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return a deep copy of metadata, having seen that JSON keeps every bit of it."""
     try:
         copy = json.loads(json.dumps(metadata, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NetworkError(f"metadata must be what JSON holds, not: {error}") from None
+    except (TypeError, ValueError, RecursionError):
+        copy = None
     if not isinstance(copy, dict) or copy != metadata:
-        raise NetworkError("metadata must be what JSON holds (a dict with text keys, lists), not other types")
+        raise NetworkError(
+            "metadata must be a dict of what JSON holds (text keys, lists, finite numbers), not other types"
+        )
     return copy
 
 

@@ -1,0 +1,98 @@
+"""The bounds of a machine, and the texts that name them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from spinbnn.golden.errors import GeometryError
+from spinbnn.golden.geometry import PRESETS, Geometry
+
+BOUNDS = {
+    "banks": (1, 256),
+    "word_bits": (8, 256),  # with the default stream of 8 elements a beat
+    "rows": (2, 2**24),
+    "lanes": (1, 64),
+    "accumulator_bits": (8, 31),
+    "threshold_rows": (2, 65535),
+    "input_words": (2, 65535),
+    "activation_words": (2, 65535),
+    "layers": (2, 256),
+    "outputs": (2, 65535),
+}
+
+
+def rejects(text: str, **fields: Any) -> None:
+    with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
+        Geometry(**fields)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [(name, *bounds) for name, bounds in BOUNDS.items()])
+def test_bounds_are_inclusive(name: str, low: int, high: int) -> None:
+    assert getattr(Geometry(**{name: low}), name) == low
+    assert getattr(Geometry(**{name: high}), name) == high
+    shown = "1 to 256" if name == "word_bits" else f"{low} to {high}"
+    rejects(f"{name} must be {shown}, not {high + 1}", **{name: high + 1})
+    rejects(f"{name} must be {shown}, not 0", **{name: 0})
+
+
+@pytest.mark.parametrize("name", list(Geometry().to_dict()))
+@pytest.mark.parametrize("value", [64.0, "64", True, None])
+def test_fields_are_integers(name: str, value: object) -> None:
+    rejects(f"{name} must be an integer, not {value!r}", **{name: value})
+
+
+def test_stream_width_is_a_power_of_two_of_bytes() -> None:
+    rejects("stream_bits must be one of 8, 16, 32, 64, 128, 256, 512, not 24", stream_bits=24)
+
+
+def test_words_take_whole_beats() -> None:
+    assert Geometry(word_bits=100, stream_bits=32).stream_elements == 4
+    rejects(
+        "word_bits must be a multiple of the 8 elements a beat of stream_bits 64 holds, not 100",
+        word_bits=100,
+        stream_bits=64,
+    )
+
+
+@pytest.mark.parametrize(("word_bits", "slices"), [(8, 1), (64, 1), (72, 2), (256, 4)])
+def test_slices_of_a_row(word_bits: int, slices: int) -> None:
+    assert Geometry(word_bits=word_bits).slices == slices
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_preset_is_named_by_its_banks_word_and_lanes(name: str) -> None:
+    geometry = Geometry.from_preset(name)
+    numbers = [int(number) for number in name.split("x")]
+    assert [geometry.banks, geometry.word_bits, geometry.lanes] == (
+        numbers if len(numbers) == 3 else [*numbers, 1]
+    )
+
+
+def test_default_preset_is_the_default_geometry() -> None:
+    assert Geometry.from_preset("64x64") == Geometry()
+
+
+def test_unknown_preset() -> None:
+    text = f"geometry preset must be one of {', '.join(PRESETS)}, not '7x7'"
+    with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
+        Geometry.from_preset("7x7")
+
+
+def test_dict_round_trip() -> None:
+    geometry = Geometry(banks=5, word_bits=24, rows=100, lanes=3)
+    assert Geometry.from_dict(geometry.to_dict()) == geometry
+    assert Geometry.from_dict({"banks": 5}) == Geometry(banks=5)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1, 2], "a geometry must be a mapping of fields, not [1, 2]"),
+        ({"bank": 5}, f"geometry field must be one of {', '.join(Geometry().to_dict())}, not 'bank'"),
+        ({"banks": "5"}, "banks must be an integer, not '5'"),
+    ],
+)
+def test_bad_dicts(values: Any, text: str) -> None:
+    with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
+        Geometry.from_dict(values)
