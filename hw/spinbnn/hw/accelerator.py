@@ -1,0 +1,318 @@
+"""The top: banks, lanes, engine, programming controller and registers, wired together."""
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.axi import AxiLite, AxiStream
+from spinbnn.hw.bank import Bank
+from spinbnn.hw.descriptor import FLIP_BIT
+from spinbnn.hw.drain import Drain
+from spinbnn.hw.engine import Engine
+from spinbnn.hw.lane import Lane
+from spinbnn.hw.loader import ImageLoader
+from spinbnn.hw.program_stream import BEAT_BITS
+from spinbnn.hw.programmer import Programmer
+from spinbnn.hw.registers import RegisterBlock
+from spinbnn.hw.results import ResultUnit
+from spinbnn.hw.library import Library
+
+IDENTIFICATION = 0x5350494E  # "SPIN"
+INTERFACE_VERSION = 1
+TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS = range(3)
+
+
+class Accelerator(wiring.Component):
+    """The whole machine.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Machine size.
+    injector : bool
+        Whether write errors are injected.
+
+    Members
+    -------
+    s_axi : In(AxiLite)
+        Registers.
+    s_axis_program, s_axis_image : In(AxiStream)
+        Rows to program; images.
+    m_axis_result : Out(AxiStream)
+        Logits and class of every image.
+    interrupt : Out(1)
+        A run has finished.
+    """
+
+    def __init__(self, geometry: Geometry, *, injector: bool = True) -> None:
+        self._geometry = geometry
+        self._injector = injector
+        super().__init__(
+            {
+                "s_axi": In(AxiLite(address_bits=12)),
+                "s_axis_program": In(AxiStream(BEAT_BITS)),
+                "s_axis_image": In(AxiStream(geometry.stream_bits)),
+                "m_axis_result": Out(AxiStream(32)),
+                "interrupt": Out(1),
+            }
+        )
+
+    def elaborate(self, library: Library) -> Elaboratable:
+        m = Module()
+        g = self._geometry
+        registers = library.add(m, "registers", RegisterBlock())
+        programmer = library.add(m, "programmer", Programmer(g, injector=self._injector))
+        loader = library.add(m, "loader", ImageLoader(g))
+        engine = library.add(m, "engine", Engine(g))
+        drain = library.add(m, "drain", Drain(g))
+        results = library.add(m, "results", ResultUnit(g))
+        lanes = [Lane(g) for _ in range(g.lanes)]
+        banks = [Bank(g) for _ in range(g.banks)]
+        for index, lane in enumerate(lanes):
+            library.add(m, f"lane_{index}", lane)
+        for index, bank in enumerate(banks):
+            library.add(m, f"bank_{index}", bank)
+        connect(m, flipped(self.s_axi), registers.bus)
+        connect(m, flipped(self.s_axis_program), programmer.stream)
+        connect(m, flipped(self.s_axis_image), loader.stream)
+        connect(m, results.stream, flipped(self.m_axis_result))
+
+        running = self._control(m, registers, programmer, loader, engine, results)
+        self._identify(m, registers)
+        self._connect_programmer(m, registers, programmer, running, engine)
+        self._connect_tables(m, registers, engine, results, banks)
+        self._connect_loader(m, registers, loader, engine, lanes)
+        m.d.comb += loader.running.eq(running)
+        self._connect_lanes(m, engine, drain, lanes, banks)
+        self._connect_banks(m, engine, programmer, running, lanes, banks)
+        m.d.comb += [
+            drain.capture.eq(engine.capture),
+            drain.group.eq(engine.group),
+            engine.write_pointer.eq(drain.write_pointer),
+            engine.write_tag.eq(drain.write_tag),
+            engine.writing_done.eq(drain.writing_done),
+            results.capture.eq(engine.capture),
+            results.group.eq(engine.group),
+            results.sums.eq(Cat(bank.sums for bank in banks)),
+            results.claim.eq(engine.results_claim),
+            engine.results_free.eq(results.free),
+        ]
+        return m
+
+    def _control(
+        self,
+        m: Module,
+        registers: RegisterBlock,
+        programmer: Programmer,
+        loader: ImageLoader,
+        engine: Engine,
+        results: ResultUnit,
+    ) -> Signal:
+        """Start and finish runs, count their clocks, keep the status; return whether a run is going on."""
+        running = Signal()
+        waiting = Signal()
+        start = Signal()
+        done = Signal()
+        program_error = Signal()
+        image_error = Signal()
+        m.d.comb += start.eq(waiting & programmer.quiet & ~running)
+        with m.If(registers.CONTROL_clear_done):
+            m.d.sync += [done.eq(0), program_error.eq(0), image_error.eq(0)]
+        with m.If(programmer.address_error):
+            m.d.sync += program_error.eq(1)
+        with m.If(loader.frame_error):
+            m.d.sync += image_error.eq(1)
+        with m.If(registers.CONTROL_start & ~running):
+            m.d.sync += waiting.eq(1)
+        with m.If(start):
+            m.d.sync += [waiting.eq(0), running.eq(1), done.eq(0)]
+        with m.If(results.finished):
+            m.d.sync += [running.eq(0), done.eq(1)]
+        m.d.comb += [
+            registers.STATUS_busy.eq(running | waiting),
+            registers.STATUS_programming.eq(~programmer.quiet),
+            registers.STATUS_done.eq(done),
+            registers.STATUS_program_error.eq(program_error),
+            registers.STATUS_image_error.eq(image_error),
+            registers.STATUS_counter_ready.eq(programmer.counters_ready),
+            self.interrupt.eq(done),
+        ]
+        for unit in (loader, engine, results):
+            m.d.comb += [unit.start.eq(start), unit.images.eq(registers.IMAGES_value)]
+        counted = {
+            "RUN_CLOCKS": running,
+            "BEAT_CLOCKS": engine.issue,
+            "PROGRAM_CLOCKS": programmer.counting,
+        }
+        for name, condition in counted.items():
+            count = Signal(64, name=name.lower())
+            with m.If(registers.CONTROL_clear_counters):
+                m.d.sync += count.eq(0)
+            with m.Elif(condition):
+                m.d.sync += count.eq(count + 1)
+            m.d.comb += [
+                getattr(registers, f"{name}_LO_value").eq(count[:32]),
+                getattr(registers, f"{name}_HI_value").eq(count[32:]),
+            ]
+        return running
+
+    def _identify(self, m: Module, registers: RegisterBlock) -> None:
+        g = self._geometry
+        m.d.comb += [
+            registers.ID_value.eq(IDENTIFICATION),
+            registers.VERSION_value.eq(INTERFACE_VERSION),
+            registers.GEOMETRY_0_banks.eq(g.banks),
+            registers.GEOMETRY_0_word_bits.eq(g.word_bits),
+            registers.GEOMETRY_1_last_row.eq(g.rows - 1),
+            registers.GEOMETRY_1_lanes.eq(g.lanes),
+        ]
+
+    def _connect_programmer(
+        self, m: Module, registers: RegisterBlock, programmer: Programmer, running: Signal, engine: Engine
+    ) -> None:
+        fields = {
+            "p_fail_01": "P_FAIL_01_value",
+            "p_fail_10": "P_FAIL_10_value",
+            "energy_01": "ENERGY_01_value",
+            "energy_10": "ENERGY_10_value",
+            "energy_redundant": "ENERGY_REDUNDANT_value",
+            "clocks": "PULSE_clocks",
+            "max_retries": "PULSE_max_retries",
+            "redundant": "PULSE_redundant",
+        }
+        with m.Switch(programmer.point_index):
+            for index in range(4):
+                with m.Case(index):
+                    for name, register in fields.items():
+                        value = getattr(registers, f"POINT_{index}_{register}")
+                        m.d.comb += getattr(programmer.point, name).eq(value)
+        for word in range(8):
+            m.d.comb += [
+                getattr(registers, f"ROW_DATA_{word}_value").eq(programmer.row_data.word_select(word, 32)),
+                getattr(registers, f"RNG_STATE_{word}_value").eq(programmer.rng_state.word_select(word, 32)),
+                programmer.data_load_enable[word].eq(getattr(registers, f"ROW_DATA_{word}_strobe")),
+                programmer.rng_load_enable[word].eq(getattr(registers, f"RNG_STATE_{word}_strobe")),
+            ]
+        m.d.comb += [
+            programmer.hold.eq(running),
+            programmer.command_program.eq(registers.ROW_COMMAND_program),
+            programmer.command_read.eq(registers.ROW_COMMAND_read),
+            programmer.command_point.eq(registers.ROW_COMMAND_point),
+            programmer.command_bank.eq(registers.ROW_BANK_value),
+            programmer.command_row.eq(registers.ROW_INDEX_value),
+            programmer.data_load.eq(registers.write_data),
+            programmer.rng_load.eq(registers.write_data),
+            programmer.read_row_energy.eq(registers.READ_ROW_ENERGY_value),
+            programmer.counters_clear.eq(registers.CONTROL_clear_counters),
+            programmer.counters_engine_read.eq(engine.row_enable),
+            programmer.counters_select.eq(registers.COUNTER_SELECT_strobe),
+            programmer.counters_select_bank.eq(registers.COUNTER_SELECT_bank),
+            programmer.counters_select_counter.eq(registers.COUNTER_SELECT_counter),
+            registers.COUNTER_LO_value.eq(programmer.counters_value[:32]),
+            registers.COUNTER_HI_value.eq(programmer.counters_value[32:]),
+        ]
+
+    def _connect_tables(
+        self, m: Module, registers: RegisterBlock, engine: Engine, results: ResultUnit, banks: list[Bank]
+    ) -> None:
+        """Write the tables through the address that steps by itself."""
+        column = Signal(12)
+        row = Signal(16)
+        table = registers.TABLE_ADDRESS_table
+        write = registers.TABLE_DATA_strobe
+        word = registers.write_data
+        with m.If(registers.TABLE_ADDRESS_strobe):
+            m.d.sync += [
+                column.eq(registers.TABLE_ADDRESS_column),
+                row.eq(registers.TABLE_ADDRESS_row),
+            ]
+        with m.Elif(write):
+            m.d.sync += column.eq(column + 1)
+            with m.If((table == TABLE_THRESHOLDS) & (column == self._geometry.banks - 1)):
+                m.d.sync += [column.eq(0), row.eq(row + 1)]
+        write_logit = write & (table == TABLE_LOGITS)
+        m.d.comb += [
+            engine.last_layer.eq(registers.LAYERS_value - 1),
+            engine.descriptor_write_enable.eq(write & (table == TABLE_DESCRIPTORS)),
+            engine.descriptor_write_address.eq(column),
+            engine.descriptor_write_data.eq(word),
+            results.last_output.eq(registers.OUTPUTS_value - 1),
+            results.scale_write_enable.eq(write_logit & ~column[0]),
+            results.bias_write_enable.eq(write_logit & column[0]),
+            results.parameter_write_address.eq(column[1:]),
+            results.parameter_write_data.eq(word),
+        ]
+        threshold = Cat(word[: self._geometry.accumulator_bits], word[FLIP_BIT])
+        for index, bank in enumerate(banks):
+            m.d.comb += [
+                bank.threshold_write_enable.eq(write & (table == TABLE_THRESHOLDS) & (column == index)),
+                bank.threshold_write_row.eq(row),
+                bank.threshold_write_data.eq(threshold),
+            ]
+
+    def _connect_loader(
+        self, m: Module, registers: RegisterBlock, loader: ImageLoader, engine: Engine, lanes: list[Lane]
+    ) -> None:
+        m.d.comb += [
+            loader.last_element.eq(registers.IMAGE_ELEMENTS_value - 1),
+            loader.last_plane.eq(registers.IMAGE_PLANES_value - 1),
+            loader.consumed.eq(engine.input_consumed),
+            engine.input_full.eq(loader.full),
+            engine.input_half.eq(loader.read_half),
+        ]
+        for index, lane in enumerate(lanes):
+            m.d.comb += [
+                lane.input_write_enable.eq(loader.write_enable[index]),
+                lane.input_write_address.eq(loader.write_address),
+                lane.input_write_data.eq(loader.write_data),
+            ]
+
+    def _connect_lanes(
+        self, m: Module, engine: Engine, drain: Drain, lanes: list[Lane], banks: list[Bank]
+    ) -> None:
+        for index, lane in enumerate(lanes):
+            m.d.comb += [
+                lane.read_enable.eq(engine.read_enable),
+                lane.read_input.eq(engine.read_input),
+                lane.read_address.eq(engine.read_address),
+                lane.from_input.eq(engine.from_input),
+                lane.is_unsigned.eq(engine.is_unsigned),
+                lane.tail_mask.eq(engine.tail_mask),
+                lane.bits.eq(Cat(bank.bits[index] for bank in banks)),
+                lane.pack.eq(drain.pack),
+                lane.present.eq(drain.present[index]),
+            ]
+
+    def _connect_banks(
+        self,
+        m: Module,
+        engine: Engine,
+        programmer: Programmer,
+        running: Signal,
+        lanes: list[Lane],
+        banks: list[Bank],
+    ) -> None:
+        operands = Cat(lane.operand for lane in lanes)
+        masks = Cat(lane.mask for lane in lanes)
+        mask_counts = Cat(lane.mask_count for lane in lanes)
+        array_row = Signal.like(engine.row)
+        m.d.comb += array_row.eq(Mux(running, engine.row, programmer.array_row))
+        for index, bank in enumerate(banks):
+            chosen = programmer.array_enable & (programmer.array_bank == index)
+            m.d.comb += [
+                bank.array_enable.eq(Mux(running, engine.row_enable, chosen)),
+                bank.array_write.eq(programmer.array_write),
+                bank.array_row.eq(array_row),
+                bank.array_write_data.eq(programmer.array_write_data),
+                bank.operands.eq(operands),
+                bank.masks.eq(masks),
+                bank.mask_counts.eq(mask_counts),
+                bank.control.eq(engine.control),
+                bank.threshold_read_enable.eq(engine.threshold_read_enable),
+                bank.threshold_read_row.eq(engine.threshold_read_row),
+            ]
+        rows = Cat(bank.array_read_data for bank in banks)
+        m.d.comb += programmer.array_read_data.eq(
+            rows.word_select(programmer.array_bank, self._geometry.word_bits)
+        )

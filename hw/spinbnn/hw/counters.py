@@ -1,0 +1,205 @@
+"""The per-bank counters: one memory, updated after every row operation."""
+
+from enum import IntEnum
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.cells import Ram
+from spinbnn.hw.library import Library
+
+COUNTER_BITS = 64
+ENTRIES = 16  # a bank, some unused
+
+
+class Counter(IntEnum):
+    """Index of a counter within its bank."""
+
+    ROW_PROGRAMS = 0
+    PULSES = 1
+    BITS_01 = 2
+    BITS_10 = 3
+    REDUNDANT_PULSES = 4
+    FAILED_BITS = 5
+    RETRIES = 6
+    ROW_READS = 7
+    PROGRAM_ENERGY_AJ = 8
+    READ_ENERGY_AJ = 9
+
+
+class RowEvents(data.StructLayout):
+    """What one row operation did."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        bits = range(geometry.word_bits * 16 + 1)  # the first pulse and 15 retries
+        super().__init__(
+            {
+                "row_programs": 1,
+                "pulses": 5,
+                "bits_01": bits,
+                "bits_10": bits,
+                "redundant_pulses": bits,
+                "failed_bits": bits,
+                "retries": 4,
+                "row_reads": 5,
+            }
+        )
+
+
+class BankCounters(wiring.Component):
+    """Counters of all banks in one memory, with the engine's reads added on the way out.
+
+    An update takes `UPDATE_CLOCKS` clocks: each clock one counter is fetched and its increment multiplied out, in the
+    next it is written. Increments of one counter never follow each other directly, so none is lost.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Machine size: `banks`, `word_bits`.
+
+    Members
+    -------
+    clear : In(1), clearing : Out(1)
+        Sets all counters to 0, which takes ``16 * banks`` clocks; also done after reset.
+    update : In(1)
+        Held during an update. `events`, `bank` and the energies stay still meanwhile.
+    updated : Out(1)
+        This is the update's last clock.
+    bank : In
+        Bank of the row operation.
+    events : In(RowEvents)
+        What it did.
+    energy_01, energy_10, energy_redundant, read_row_energy : In(32)
+        Energies of a bit pulse and of a row read, attojoules.
+    engine_read : In(1)
+        The engine reads a row in every bank.
+    select : In(1), select_bank, select_counter
+        Fetches a counter to `value`.
+    ready : Out(1), value : Out(64)
+        The selected counter, once `ready`.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        bank = range(geometry.banks)
+        super().__init__(
+            {
+                "clear": In(1),
+                "clearing": Out(1, init=1),
+                "update": In(1),
+                "updated": Out(1),
+                "bank": In(bank),
+                "events": In(RowEvents(geometry)),
+                "energy_01": In(32),
+                "energy_10": In(32),
+                "energy_redundant": In(32),
+                "read_row_energy": In(32),
+                "engine_read": In(1),
+                "select": In(1),
+                "select_bank": In(bank),
+                "select_counter": In(4),
+                "ready": Out(1),
+                "value": Out(COUNTER_BITS),
+            }
+        )
+
+    def _increments(self) -> list[tuple[Counter, Signal, Signal | int]]:
+        """Counter, count and factor of every step of an update."""
+        e = self.events
+        return [
+            (Counter.PROGRAM_ENERGY_AJ, e.bits_01, self.energy_01),
+            (Counter.ROW_PROGRAMS, e.row_programs, 1),
+            (Counter.PROGRAM_ENERGY_AJ, e.bits_10, self.energy_10),
+            (Counter.PULSES, e.pulses, 1),
+            (Counter.PROGRAM_ENERGY_AJ, e.redundant_pulses, self.energy_redundant),
+            (Counter.BITS_01, e.bits_01, 1),
+            (Counter.BITS_10, e.bits_10, 1),
+            (Counter.REDUNDANT_PULSES, e.redundant_pulses, 1),
+            (Counter.FAILED_BITS, e.failed_bits, 1),
+            (Counter.RETRIES, e.retries, 1),
+            (Counter.ROW_READS, e.row_reads, 1),
+            (Counter.READ_ENERGY_AJ, e.row_reads, self.read_row_energy),
+        ]
+
+    def elaborate(self, library: Library) -> Elaboratable:
+        m = Module()
+        banks = self._geometry.banks
+        memory = Ram(m, "memory", COUNTER_BITS, banks * ENTRIES)
+        bank_bits = ceil_log2(banks)
+
+        steps = self._increments()
+        step = Signal(range(len(steps) + 1))
+        entry = Signal(4)
+        count = Signal(range(self._geometry.word_bits * 16 + 1))
+        factor = Signal(32)
+        with m.Switch(step):
+            for number, (counter, counted, each) in enumerate(steps):
+                with m.Case(number):
+                    m.d.comb += [entry.eq(counter), count.eq(counted), factor.eq(each)]
+
+        fetched_entry = Signal(4)
+        increment = Signal(len(count) + 32)
+        fetched = Signal()
+        m.d.comb += self.updated.eq(step == len(steps))
+        m.d.sync += fetched.eq(0)
+        with m.If(self.update):
+            m.d.sync += [
+                step.eq(Mux(self.updated, 0, step + 1)),
+                fetched.eq(~self.updated),
+                fetched_entry.eq(entry),
+                increment.eq(count * factor),
+            ]
+
+        sweep = Signal(range(banks * ENTRIES))
+        with m.If(self.clearing):
+            m.d.sync += sweep.eq(sweep + 1)
+            with m.If(sweep == banks * ENTRIES - 1):
+                m.d.sync += [sweep.eq(0), self.clearing.eq(0)]
+        with m.If(self.clear):
+            m.d.sync += self.clearing.eq(1)
+
+        total = self._with_engine(m, memory.read_data)
+        pending = Signal()
+        answer = Signal()
+        selected = Cat(self.select_counter, self.select_bank[:bank_bits])
+        m.d.comb += memory.read_enable.eq(1)
+        with m.If(self.update):
+            m.d.comb += memory.read_address.eq(Cat(entry, self.bank[:bank_bits]))
+        with m.Else():
+            m.d.comb += memory.read_address.eq(selected)
+        with m.If(self.clearing):
+            m.d.comb += [memory.write_enable.eq(1), memory.write_address.eq(sweep)]
+        with m.Else():
+            m.d.comb += [
+                memory.write_enable.eq(fetched),
+                memory.write_address.eq(Cat(fetched_entry, self.bank[:bank_bits])),
+                memory.write_data.eq(memory.read_data + increment),
+            ]
+
+        m.d.sync += answer.eq(pending & ~self.update & ~self.clearing)
+        with m.If(answer & pending):
+            m.d.sync += [pending.eq(0), self.ready.eq(1), self.value.eq(total)]
+        with m.If(self.select):
+            m.d.sync += [pending.eq(1), answer.eq(0), self.ready.eq(0)]
+        return m
+
+    def _with_engine(self, m: Module, stored: Signal) -> Signal:
+        """Counter value with the reads of the engine, which are the same in every bank."""
+        reads = Signal(COUNTER_BITS)
+        energy = Signal(COUNTER_BITS)
+        with m.If(self.engine_read):
+            m.d.sync += [reads.eq(reads + 1), energy.eq(energy + self.read_row_energy)]
+        with m.If(self.clear):
+            m.d.sync += [reads.eq(0), energy.eq(0)]
+        total = Signal(COUNTER_BITS)
+        with m.Switch(self.select_counter):
+            with m.Case(Counter.ROW_READS):
+                m.d.comb += total.eq(stored + reads)
+            with m.Case(Counter.READ_ENERGY_AJ):
+                m.d.comb += total.eq(stored + energy)
+            with m.Default():
+                m.d.comb += total.eq(stored)
+        return total

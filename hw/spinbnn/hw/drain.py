@@ -1,0 +1,88 @@
+"""The drain: tells the lanes how to pack the bits of finished groups into activation words."""
+
+from amaranth.hdl import Elaboratable, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.engine import GroupInfo, is_ragged
+from spinbnn.hw.lane import PackControl, chunk_bits
+from spinbnn.hw.library import Library
+
+
+class Drain(wiring.Component):
+    """Sequences the packing of a group's bits: a chunk a clock, from the clock after its capture.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Machine size.
+
+    Members
+    -------
+    capture : In(1), group : In(GroupInfo)
+        A group is complete in this clock; groups of logits are not the drain's.
+    pack : Out(PackControl)
+        For the lanes.
+    present : Out(lanes)
+        Lanes that hold an image of the group being packed.
+    write_pointer, write_tag : Out
+        Address of the next word to be written, and the tag of the layer it belongs to.
+    writing_done : Out(1)
+        The layer's last word is stored at the end of this clock.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = g = geometry
+        super().__init__(
+            {
+                "capture": In(1),
+                "group": In(GroupInfo(g)),
+                "pack": Out(PackControl(g)),
+                "present": Out(g.lanes),
+                "write_pointer": Out(ceil_log2(g.activation_words)),
+                "write_tag": Out(1, init=1),  # as if the layer before the first had written
+                "writing_done": Out(1),
+            }
+        )
+
+    def elaborate(self, library: Library) -> Elaboratable:
+        m = Module()
+        g = self._geometry
+        size, ragged = chunk_bits(g), is_ragged(g)
+        remaining = Signal(range(g.banks + 1))
+        last_group = Signal()
+        flushing = Signal()
+        fill = Signal(range(g.word_bits))
+        total = Signal(range(g.word_bits + size))
+        final_chunk = Signal()
+        pack = self.pack
+        m.d.comb += [
+            pack.capture.eq(self.capture & ~self.group.logits),
+            pack.chunk.eq(remaining.any() | flushing),
+            pack.valid_bits.eq(Mux(remaining < size, remaining, size)),
+            pack.fill.eq(fill),
+            total.eq(fill + pack.valid_bits),
+            final_chunk.eq(remaining.any() & (remaining <= size)),
+            pack.cross.eq(total >= g.word_bits),
+            pack.write.eq(
+                Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_group & final_chunk)))
+            ),
+            pack.address.eq(self.write_pointer),
+            self.writing_done.eq(flushing if ragged else last_group & final_chunk),
+        ]
+        with m.If(pack.chunk):
+            m.d.sync += [
+                remaining.eq(Mux(final_chunk | flushing, 0, remaining - size)),
+                fill.eq(Mux(pack.cross, total - g.word_bits, Mux(pack.write, 0, total))),
+            ]
+        m.d.sync += flushing.eq(last_group & final_chunk & int(ragged))
+        with m.If(pack.write):
+            m.d.sync += self.write_pointer.eq(self.write_pointer + 1)
+        with m.If(pack.capture):
+            m.d.sync += [remaining.eq(self.group.neurons), last_group.eq(self.group.last)]
+            m.d.sync += self.present.eq((1 << self.group.images) - 1)
+            with m.If(self.group.first):
+                m.d.sync += [self.write_pointer.eq(self.group.destination), self.write_tag.eq(self.group.tag)]
+        return m

@@ -1,0 +1,5 @@
+"""Generate an accelerator: Verilog and what belongs to it."""
+
+from spinbnn.hw.verilog import emit_verilog
+
+__all__ = ["emit_verilog"]

@@ -1,0 +1,152 @@
+"""One lane: the activations of one image, fed to all banks, and the packing of the results."""
+
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.cells import Ram, popcount
+from spinbnn.hw.library import Library
+
+
+def chunk_bits(geometry: Geometry) -> int:
+    """Bits of a finished group that are packed a clock."""
+    return min(geometry.banks, geometry.word_bits)
+
+
+def operand_address_bits(geometry: Geometry) -> int:
+    """Address bits that reach the whole input buffer (both halves) and the whole activation memory."""
+    return ceil_log2(max(2 * geometry.input_words, geometry.activation_words))
+
+
+class PackControl(data.StructLayout):
+    """What the drain tells every lane; see `spinbnn.hw.drain.Drain`."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(
+            {
+                "capture": 1,  # take the banks' bits
+                "chunk": 1,  # pack one chunk
+                "valid_bits": range(chunk_bits(geometry) + 1),  # of this chunk
+                "fill": range(geometry.word_bits),  # bits already waiting in the packer
+                "cross": 1,  # the chunk completes a word
+                "write": 1,  # a word is written
+                "address": ceil_log2(geometry.activation_words),
+            }
+        )
+
+
+class Lane(wiring.Component):
+    """Input buffer, activation memory, operand mask and packer of one image.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Machine size.
+
+    Members
+    -------
+    input_write_enable, input_write_address, input_write_data
+        Writes a plane's word into the input buffer.
+    read_enable, read_input, read_address
+        Fetches an operand word, in the clock in which its beat is issued.
+    from_input, is_unsigned, tail_mask
+        About the beat issued in the clock before: where it was read, its kind, its valid bits.
+    operand, mask : Out(word_bits)
+        Operand and valid bits, the clock after issue.
+    mask_count : Out
+        Population count of the mask, one clock later.
+    bits : In(banks)
+        The banks' binary activations.
+    pack : In(PackControl)
+        Packs `bits` into words.
+    activation_write_enable, activation_write_address, activation_write_data : Out
+        The finished word, stored at the end of this clock.
+    present : In(1)
+        The lane holds an image of the group being packed.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = g = geometry
+        super().__init__(
+            {
+                "input_write_enable": In(1),
+                "input_write_address": In(ceil_log2(2 * g.input_words)),
+                "input_write_data": In(g.word_bits),
+                "read_enable": In(1),
+                "read_input": In(1),
+                "read_address": In(operand_address_bits(g)),
+                "from_input": In(1),
+                "is_unsigned": In(1),
+                "tail_mask": In(g.word_bits),
+                "operand": Out(g.word_bits),
+                "mask": Out(g.word_bits),
+                "mask_count": Out(range(g.word_bits + 1)),
+                "bits": In(g.banks),
+                "pack": In(PackControl(g)),
+                "present": In(1),
+                "activation_write_enable": Out(1),
+                "activation_write_address": Out(ceil_log2(g.activation_words)),
+                "activation_write_data": Out(g.word_bits),
+            }
+        )
+
+    def elaborate(self, library: Library) -> Elaboratable:
+        m = Module()
+        self._elaborate_operand(m)
+        self._elaborate_packer(m)
+        return m
+
+    def _elaborate_operand(self, m: Module) -> None:
+        g = self._geometry
+        inputs = Ram(m, "inputs", g.word_bits, 2 * g.input_words)
+        activations = Ram(m, "activations", g.word_bits, g.activation_words)
+        m.d.comb += [
+            inputs.read_enable.eq(self.read_enable & self.read_input),
+            inputs.read_address.eq(self.read_address),
+            inputs.write_enable.eq(self.input_write_enable),
+            inputs.write_address.eq(self.input_write_address),
+            inputs.write_data.eq(self.input_write_data),
+            activations.read_enable.eq(self.read_enable & ~self.read_input),
+            activations.read_address.eq(self.read_address),
+            activations.write_enable.eq(self.activation_write_enable),
+            activations.write_address.eq(self.activation_write_address),
+            activations.write_data.eq(self.activation_write_data),
+            self.operand.eq(Mux(self.from_input, inputs.read_data, activations.read_data)),
+            self.mask.eq(self.tail_mask & Mux(self.is_unsigned, self.operand, ~0)),
+        ]
+        m.d.sync += self.mask_count.eq(popcount(m, "mask_popcount", self.mask))
+
+    def _elaborate_packer(self, m: Module) -> None:
+        g, pack = self._geometry, self.pack
+        size = chunk_bits(g)
+        held = Signal(g.banks)
+        rest = Signal(g.word_bits)
+        chunk = Signal(size)
+        merged = Signal(g.word_bits + size - 1)
+        valid = Signal(size)
+        m.d.comb += [
+            valid.eq((1 << pack.valid_bits) - 1),
+            chunk.eq(held[:size] & valid),
+            merged.eq(rest | (chunk << self._fill())),
+            self.activation_write_enable.eq(pack.write & self.present),
+            self.activation_write_address.eq(pack.address),
+            self.activation_write_data.eq(merged),
+        ]
+        with m.If(pack.chunk):
+            m.d.sync += held.eq(held >> size)
+            with m.If(pack.cross):
+                m.d.sync += rest.eq(merged[g.word_bits :])
+            with m.Elif(pack.write):
+                m.d.sync += rest.eq(0)
+            with m.Else():
+                m.d.sync += rest.eq(merged)
+        with m.If(pack.capture):
+            m.d.sync += held.eq(self.bits)
+
+    def _fill(self) -> Value:
+        # Where chunks divide the word, fill levels are multiples of the chunk: the shifter then has few inputs.
+        size = chunk_bits(self._geometry)
+        zeros = (size & -size).bit_length() - 1 if self._geometry.word_bits % size == 0 else 0
+        return Cat(Const(0, zeros), self.pack.fill[zeros:])
