@@ -171,6 +171,7 @@ def test_export_says_where_the_network_comes_from():
         ({"initial_weight": -1.0}, "initial_weight must be above 0, not -1.0"),
         ({"zoom": -0.1}, "zoom must be at least 0, not -0.1"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"seed": 2**63}, "seed must be below 2^63, not 9223372036854775808"),
     ],
 )
 def test_impossible_recipes(change, problem):
@@ -433,7 +434,9 @@ def test_distortion_moves_and_turns_whole_pixels():
 def test_the_bar_follows_training(data_dir, tmp_path, capsys):
     with progress_bar(TINY) as progress:
         train(TINY, data_dir, tmp_path / "checkpoint", progress)
-    shown = capsys.readouterr().out
+    output = capsys.readouterr()
+    assert output.out == ""
+    shown = output.err
     assert "tiny" in shown
     assert "epoch 3/3" in shown
     assert "loss" in shown

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spinbnn.golden.encoding import pack
@@ -111,13 +112,15 @@ class Recipe:
                 raise SpinbnnError(
                     f"recipe '{self.name}': {name} must be at least 0, not {getattr(self, name)}"
                 )
+        if self.seed >= 2**63:
+            raise SpinbnnError(f"recipe '{self.name}': seed must be below 2^63, not {self.seed}")
 
 
 MNIST_MLP = Recipe()
 """The fully connected MNIST network 784-1024-1024-10 of the spin-transfer-torque MRAM literature."""
 
 MNIST_MLP_SMALL = Recipe(name="mnist_128", hidden=(128,), epochs=10)
-"""A small network in a few minutes, for trying things out."""
+"""A small network, trained in about a minute, for trying things out."""
 
 RECIPES = {recipe.name: recipe for recipe in (MNIST_MLP, MNIST_MLP_SMALL)}
 """The recipes by name."""
@@ -328,14 +331,14 @@ def verify(model: TrainedModel, network: Network, data: Dataset) -> Verification
 
 @contextmanager
 def progress_bar(recipe: Recipe) -> Iterator[Callable[[Status], None]]:
-    """Show loss, accuracy and time left while training; yields what `train` takes as `progress`."""
+    """Show loss, accuracy and time left on standard error; yields what `train` takes as `progress`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(recipe.name, total=recipe.epochs, state="")
 
         def show(status: Status) -> None:
@@ -344,10 +347,8 @@ def progress_bar(recipe: Recipe) -> Iterator[Callable[[Status], None]]:
                 f"accuracy {status.accuracy:.2%}"
             )
             done = status.epoch + status.step / status.steps
-            if not bar.tasks[0].completed:
-                bar.reset(
-                    task, completed=status.epoch
-                )  # what a resumed run had behind it tells nothing of its speed
+            if not bar.tasks[0].completed:  # epochs that a resumed run has behind it say nothing of its speed
+                bar.reset(task, completed=status.epoch)
             bar.update(task, completed=done, state=state)
 
         yield show
