@@ -15,6 +15,7 @@ _PASSES = (
     "proc",
     "opt_expr",
     "opt_merge",
+    "opt_clean",
     "opt_dff",
     "opt_clean",
     "write_verilog -noattr -norename",
