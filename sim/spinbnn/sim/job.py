@@ -1,145 +1,236 @@
-"""One run of the machine in a simulator: what is asked (`RunJob`) and what came of it (`RunResult`)."""
+"""Runs the machine in a simulator: generate, build, simulate, collect."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import OperatingPoint
-from spinbnn.golden.network import Network
+from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.placement import place
+from spinbnn.hw.verilog import emit_verilog
+from spinbnn.sim import runner, schedule, tools
+from spinbnn.sim.spec import Progress, RunJob, RunResult, StallProfile
+from spinbnn.sim.testbench import wrapper
+from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory, ProgressFile
+from spinbnn.sim.tools import Tool
 
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); the stages are "generate", "build", "program", "images" and "compare"."""
+__all__ = ["Progress", "RunJob", "RunResult", "StallProfile", "build_machine", "run_job", "run_jobs"]
 
-
-@dataclass(frozen=True)
-class StallProfile:
-    """Random idle and back-pressure on the machine's interfaces, each a probability a clock.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the stalls; they are drawn apart from everything else.
-    image_idle, program_idle : float
-        The image or program stream offers no beat.
-    result_pause : float
-        The result stream is not ready.
-    axi_idle : float
-        Each AXI4-Lite channel holds back its valid or ready.
-    """
-
-    seed: int = 1
-    image_idle: float = 0.0
-    program_idle: float = 0.0
-    result_pause: float = 0.0
-    axi_idle: float = 0.0
-
-
-@dataclass(frozen=True)
-class RunJob:
-    """Program a network into the machine, stream images through it and compare everything with golden.
-
-    Parameters
-    ----------
-    network : Network
-    images : ndarray of uint8, shape (n, inputs)
-        Raw input elements.
-    geometry : Geometry
-    point : OperatingPoint
-        With what the network is programmed.
-    build_dir : Path
-        Where simulators are built and runs are kept; builds are shared by all jobs with the same hardware.
-    labels : ndarray of uint8, shape (n,), optional
-        True classes; without them there are no accuracies.
-    seed : int
-        Seed of the machine's random stream, as in ``numpy.random.SFC64(seed)``.
-    read_bit_energy_aj : int
-        Energy of reading one bit, in attojoules.
-    simulator : {"verilator", "icarus"}
-    loading : {"front-door", "backdoor"}
-        Program the array through the AXI stream, or write golden's array straight into the simulator's memory.
-    stalls : StallProfile, optional
-    waves : Path, optional
-        Where to write the waveform; its suffix becomes that of the format the simulator can write.
-    """
-
-    network: Network
-    images: NDArray[np.uint8]
-    geometry: Geometry
-    point: OperatingPoint
-    build_dir: Path
-    labels: NDArray[np.uint8] | None = None
-    seed: int = 1
-    read_bit_energy_aj: int = 0
-    simulator: Literal["verilator", "icarus"] = "verilator"
-    loading: Literal["front-door", "backdoor"] = "front-door"
-    stalls: StallProfile | None = None
-    waves: Path | None = None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a `RunJob` gave; everything is measured on the RTL unless its name says otherwise.
-
-    Attributes
-    ----------
-    match : bool
-        Whether everything compared was equal.
-    first_difference : str or None
-        One line naming layer, neuron, bank, row and clock as far as they apply.
-    compared : dict of str to int
-        How many of each kind of thing were compared.
-    accuracy_ideal, accuracy_golden, accuracy_rtl : float or None
-        Golden without write errors, golden with them, the RTL.
-    counters : dict of str to list of int
-        Every counter of every bank; energies in attojoules.
-    bits_programmed, bits_wrong : list of int
-        Bits that had to change and were pulsed (retries included), and stored bits that differ from the intended
-        ones, by bank.
-    run_clocks_predicted : int or None
-        None with stalls, where the schedule does not hold.
-    utilisation : float
-        Binary multiply-accumulates of the network (bit-planes counted) a clock, as a fraction of the array's.
-    """
-
-    match: bool
-    first_difference: str | None
-    compared: dict[str, int]
-    images: int
-    accuracy_ideal: float | None
-    accuracy_golden: float | None
-    accuracy_rtl: float | None
-    counters: dict[str, list[int]]
-    bits_programmed: list[int]
-    bits_wrong: list[int]
-    run_clocks: int
-    run_clocks_predicted: int | None
-    program_clocks: int
-    program_clocks_predicted: int
-    steady_clocks_per_image: float
-    loop_clocks_per_image: int
-    utilisation: float
-    beat_clocks: int
-    simulated_clocks: int
-    simulation_seconds: float
-    build_seconds: float
-    simulator: str
-    junit: str
-    waves: str | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain JSON types."""
-        return dataclasses.asdict(self)
+# A failing run is repeated with a waveform up to this many clocks; longer waveforms are gigabytes.
+_WAVES_CLOCKS = 2_000_000
 
 
 def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
-    """Generate the hardware of `job`, build it for its simulator, run it and compare it with golden."""
-    raise NotImplementedError
+    """Generate the hardware of a job, build it for its simulator, run it and compare it with golden.
+
+    Parameters
+    ----------
+    job : RunJob
+    progress : callable, optional
+
+    Raises
+    ------
+    SpinbnnError
+        If the job is impossible, or the simulator is missing or fails.
+    """
+    return run_jobs([job], progress=progress)[0]
+
+
+def run_jobs(jobs: Sequence[RunJob], *, progress: Progress | None = None) -> list[RunResult]:
+    """Run jobs on the same machine one after the other, in one process of the simulator.
+
+    Parameters
+    ----------
+    jobs : sequence of RunJob
+        Of one geometry, simulator and build directory; at most the first may ask for waves, which show them all.
+    progress : callable, optional
+
+    Raises
+    ------
+    SpinbnnError
+        If a job is impossible, or the simulator is missing or fails.
+    """
+    first = jobs[0]
+    for job in jobs:
+        _check(job, first)
+    report = progress or (lambda stage, done, total: None)
+    tool = tools.find(first.simulator)
+    waves, notes = _waves_path(first.waves, tool)
+    build = build_machine(first.geometry, tool, first.build_dir, waves=waves is not None, progress=report)
+    directory = _run_directory(first.build_dir)
+    results = _simulate(build, jobs, directory, waves, notes, report)
+    if all(result.match for result in results):
+        _remove_inputs(directory)
+    elif waves is None:
+        results = _again_with_waves(jobs, results, tool, directory, report)
+    return results
+
+
+def build_machine(
+    geometry: Geometry, tool: Tool, build_dir: Path, *, waves: bool = False, progress: Progress | None = None
+) -> runner.Build:
+    """Return a simulator of the machine in its testbench, built unless it was before.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    tool : Tool
+    build_dir : Path
+    waves : bool
+        Whether it can write waveforms.
+    progress : callable, optional
+    """
+    report = progress or (lambda stage, done, total: None)
+    report("generate", 0, 1)
+    sources = {"spinbnn.sv": emit_verilog(geometry), "spinbnn_bench.sv": wrapper.wrapper(geometry)}
+    report("generate", 1, 1)
+    report("build", 0, 1)
+    build = runner.build(
+        tool, sources, wrapper.TOP, build_dir, waves=waves, poll=lambda: report("build", 0, 1)
+    )
+    report("build", 1, 1)
+    return build
+
+
+def _check(job: RunJob, first: RunJob) -> None:
+    if (job.geometry, job.simulator, job.build_dir) != (first.geometry, first.simulator, first.build_dir):
+        raise DataError("jobs that run together must have the same geometry, simulator and build directory")
+    if not len(job.images):
+        raise DataError("a run must have at least one image, not none")
+    if job.labels is not None and len(job.labels) != len(job.images):
+        raise DataError(f"labels must be as many as images, {len(job.images)}, not {len(job.labels)}")
+    place(job.network, job.geometry)
+
+
+def _waves_path(asked: Path | None, tool: Tool) -> tuple[Path | None, list[str]]:
+    """Return where the waveform goes, in a format that can be written, and what to say of it."""
+    if asked is None:
+        return None, []
+    suffix = runner.waves_suffix(tool)
+    path = asked.resolve().with_suffix(suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if suffix == ".vcd":
+        return path, [
+            "waveform is VCD: for FST install the headers of liblz4 and zlib (liblz4-dev, zlib1g-dev)"
+        ]
+    return path, []
+
+
+def _run_directory(build_dir: Path) -> Path:
+    runs = build_dir.resolve() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="run-", dir=runs))
+
+
+def _simulate(
+    build: runner.Build,
+    jobs: Sequence[RunJob],
+    directory: Path,
+    waves: Path | None,
+    notes: list[str],
+    progress: Progress,
+) -> list[RunResult]:
+    cases = [CaseDirectory(directory / f"case{index:03}") for index in range(len(jobs))]
+    for case, job in zip(cases, jobs, strict=True):
+        case.write_job(job)
+    progress_file = ProgressFile(directory)
+
+    def poll() -> None:
+        seen = progress_file.read()
+        if seen is not None:
+            progress(*seen)
+
+    simulation = runner.simulate(
+        build,
+        "spinbnn.sim.testbench.jobs",
+        directory,
+        {DIRECTORY_VARIABLE: str(directory)},
+        waves=waves,
+        seed=jobs[0].seed,
+        poll=poll,
+    )
+    poll()
+    outcomes = {outcome.name: outcome.failure for outcome in simulation.outcomes}
+    results = []
+    for case, job in zip(cases, jobs, strict=True):
+        failure = next(
+            (failure for name, failure in outcomes.items() if case.path.name in name), "it did not run"
+        )
+        results.append(_result(job, case.read_result(), failure, build, simulation, notes))
+    return results
+
+
+def _result(
+    job: RunJob,
+    measured: dict[str, Any] | None,
+    failure: str | None,
+    build: runner.Build,
+    simulation: runner.Simulation,
+    notes: list[str],
+) -> RunResult:
+    """Return the result of a job; what a run that broke off did not measure is 0."""
+    nothing = [0] * job.geometry.banks
+    blank = {
+        "accuracy_ideal": None,
+        "accuracy_golden": None,
+        "accuracy_rtl": None,
+        "counters": dict.fromkeys(COUNTERS, nothing),
+        "bits_programmed": nothing,
+        "bits_wrong": nothing,
+        "compared": {},
+        "run_clocks": 0,
+        "run_clocks_predicted": None,
+        "program_clocks": 0,
+        "program_clocks_predicted": 0,
+        "steady_clocks_per_image": 0.0,
+        "utilisation": 0.0,
+        "beat_clocks": 0,
+        "simulated_clocks": 0,
+        "simulation_seconds": simulation.seconds,
+        "first_difference": None,
+    }
+    loops = schedule.loop_clocks(place(job.network, job.geometry))
+    found = blank | (measured or {})
+    found["match"] = failure is None
+    if failure is not None and found["first_difference"] is None:
+        found["first_difference"] = f"the testbench failed: {failure.splitlines()[0]} (see {simulation.log})"
+    return RunResult(
+        **found,
+        images=len(job.images),
+        loop_clocks_per_image=loops / job.geometry.lanes,
+        build_seconds=build.seconds,
+        simulator=build.tool.version,
+        junit=str(simulation.junit),
+        waves=None if simulation.waves is None else str(simulation.waves),
+        notes=notes,
+    )
+
+
+def _again_with_waves(
+    jobs: Sequence[RunJob], results: list[RunResult], tool: Tool, directory: Path, progress: Progress
+) -> list[RunResult]:
+    """Run again to have a waveform of the failure, which comes again: everything has its seed."""
+    first = jobs[0]
+    waves, notes = _waves_path(directory / "failure", tool)
+    clocks = sum(result.simulated_clocks for result in results)
+    if clocks > _WAVES_CLOCKS:
+        notes = [f"no waveform was recorded of {clocks:,} clocks: repeat with fewer images and with waves"]
+        return [dataclasses.replace(result, notes=[*result.notes, *notes]) for result in results]
+    build = build_machine(first.geometry, tool, first.build_dir, waves=True, progress=progress)
+    again = _simulate(build, jobs, directory, waves, notes, progress)
+    return [
+        dataclasses.replace(result, waves=new.waves, notes=[*result.notes, *notes])
+        for result, new in zip(results, again, strict=True)
+    ]
+
+
+def _remove_inputs(directory: Path) -> None:
+    """Leave of a run that matched only its report and log."""
+    for case in directory.glob("case*"):
+        shutil.rmtree(case)

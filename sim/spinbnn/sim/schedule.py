@@ -1,0 +1,209 @@
+"""Predicts clocks from the Timing section of ``docs/architecture.md`` alone, never from what the hardware does.
+
+The schedule is followed from event to event (a group of neurons, a batch of images), not from clock to clock.
+Clock 1 is the first clock of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinbnn.golden.encoding import words_for
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import OperatingPoint, ProgramLog
+from spinbnn.golden.network import Network
+from spinbnn.golden.placement import LayerPlacement, Placement
+
+READ_CLOCKS = 2
+ACCOUNT_CLOCKS = 13
+RANDOM_WORDS = 32
+DRAIN_DELAY = 5
+RESULT_DELAY = 4
+_SHORTEST_LAYER = 2
+
+
+@dataclass(frozen=True)
+class RunClocks:
+    """The schedule of a run.
+
+    Parameters
+    ----------
+    total : int
+        What RUN_CLOCKS reads.
+    beats : int
+        What BEAT_CLOCKS reads.
+    image_done : tuple of int
+        Clock in which each image's class is accepted.
+    """
+
+    total: int
+    beats: int
+    image_done: tuple[int, ...]
+
+
+def loop_clocks(placement: Placement) -> int:
+    """Return the sum of the loops: beats of a batch of images."""
+    return sum(placed.groups * placed.words * placed.planes for placed in placement.layers)
+
+
+def binary_operations(network: Network) -> int:
+    """Return the binary multiply-accumulates of an image, each bit-plane counted."""
+    return sum(
+        layer.inputs * layer.outputs * network.bits_into(index) for index, layer in enumerate(network.layers)
+    )
+
+
+def steady_clocks_per_image(image_done: tuple[int, ...] | list[int], lanes: int) -> float:
+    """Return the clocks an image takes once the machine is busy.
+
+    From the clocks in which images were done: measured between the last image of the first batch and the last
+    image of the last full batch. With fewer than two full batches it is the clock of the last image, shared.
+    """
+    full = len(image_done) // lanes
+    if full < 2:
+        return image_done[-1] / len(image_done)
+    return (image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
+
+
+def predict_program_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry) -> int:
+    """Return the clocks that programming takes the controller.
+
+    Parameters
+    ----------
+    log : ProgramLog
+        What golden did with each row.
+    point : OperatingPoint
+    geometry : Geometry
+    """
+    draw = RANDOM_WORDS * geometry.slices if point.can_fail else 0
+    rows = len(log.pulses) * (READ_CLOCKS + ACCOUNT_CLOCKS)
+    pulses = int(log.pulses.sum()) * (draw + point.pulse_clocks)
+    return rows + pulses + int(log.verify_reads.sum()) * READ_CLOCKS
+
+
+def predict_run_clocks(network: Network, placement: Placement, images: int) -> RunClocks:
+    """Return the schedule of a run whose streams never wait for the outside.
+
+    Parameters
+    ----------
+    network : Network
+    placement : Placement
+        Of the network.
+    images : int
+        At least 1.
+    """
+    return _Schedule(network, placement).run(images)
+
+
+def image_load_clocks(network: Network, geometry: Geometry) -> int:
+    """Return the clocks in which the loader takes an image: its beats, and then the planes of each word."""
+    full, rest = divmod(network.inputs, geometry.word_bits)
+    beats = full * (geometry.word_bits // geometry.stream_elements) + words_for(
+        rest, geometry.stream_elements
+    )
+    return beats + (full + (rest > 0)) * network.input_bits
+
+
+class _Schedule:
+    """Follows the engine from group to group; all state is of the group before.
+
+    Attributes
+    ----------
+    issued : int
+        Clock of the last beat.
+    group_end, drain : int
+        Clock of the last beat of the group before, and the length of its drain.
+    written : list of int
+        Clock in which each word of the layer before was written.
+    accepted : int
+        Clock in which the last result of the batch before was accepted.
+    """
+
+    def __init__(self, network: Network, placement: Placement) -> None:
+        self._network = network
+        self._placement = placement
+        self._geometry = placement.geometry
+        self.issued = 0
+        self.group_end = 0
+        self.drain = 0
+        self.written: list[int] = []
+        self.accepted = 0
+
+    def run(self, images: int) -> RunClocks:
+        lanes = self._geometry.lanes
+        load = image_load_clocks(self._network, self._geometry)
+        done: list[int] = []
+        loaded = 0  # clock of the loader's last write
+        released = [0, 0]  # clock of the last read of each half
+        for batch in range(-(-images // lanes)):
+            count = min(lanes, images - batch * lanes)
+            loaded = max(loaded, released[batch % 2]) + count * load
+            self._layer(0, loaded + 1, count)
+            released[batch % 2] = self.issued
+            for index in range(1, len(self._placement.layers)):
+                self._layer(index, 0, count)
+            done += self._results(count)
+        batches = -(-images // lanes)
+        return RunClocks(self.accepted, batches * loop_clocks(self._placement), tuple(done))
+
+    def _layer(self, index: int, earliest: int, images: int) -> None:
+        """Issue a layer, which may not begin before the clock `earliest`."""
+        placed = self._placement.layers[index]
+        logits = index == len(self._placement.layers) - 1
+        first_clock = self.issued + 1
+        written: list[int] = []
+        for group in range(placed.groups):
+            beats = placed.words * placed.planes
+            if group == 0:
+                end = self._first_group(index, placed, earliest)
+                if logits:
+                    end = max(end, self.accepted + 1)
+            else:
+                end = self.issued + beats
+            end = max(end, self.group_end + self.drain)
+            if group == placed.groups - 1:
+                end = max(end, first_clock + _SHORTEST_LAYER - 1)
+            self.issued = self.group_end = end
+            neurons = placed.last_group_neurons if group == placed.groups - 1 else self._geometry.banks
+            if logits:
+                self.drain = neurons * images
+            else:
+                self._drain(placed, group, neurons, written)
+        self.written = written
+
+    def _first_group(self, index: int, placed: LayerPlacement, earliest: int) -> int:
+        """Return when the last beat of a layer's first group can be issued, going by its operands."""
+        clock = max(self.issued, earliest - 1)
+        for word in range(placed.words):
+            ready = self.written[word] + 1 if index else 0
+            clock = max(clock + 1, ready) + placed.planes - 1
+        return clock
+
+    def _drain(self, placed: LayerPlacement, group: int, neurons: int, written: list[int]) -> None:
+        """Note when the words are written that a group completes, and how long its drain is."""
+        banks, width = self._geometry.banks, self._geometry.word_bits
+        chunk = min(banks, width)
+        chunks = -(-neurons // chunk)
+        last_group = group == placed.groups - 1
+        divides = width % banks == 0 or banks % width == 0
+        before = group * banks
+        for number in range(chunks):
+            clock = self.group_end + DRAIN_DELAY + number
+            packed = before + min((number + 1) * chunk, neurons)
+            if len(written) < packed // width:
+                written.append(clock)
+        total = before + neurons
+        if last_group and len(written) < words_for(total, width):
+            # A rest behind a word that the last chunk completed is written in the clock after it.
+            alone = total % width < (neurons - 1) % chunk + 1
+            written.append(self.group_end + DRAIN_DELAY + chunks - (0 if alone else 1))
+        self.drain = chunks + (1 if last_group and not divides else 0)
+
+    def _results(self, images: int) -> list[int]:
+        """Send a batch's results; return the clock in which each image's class is accepted."""
+        outputs = self._network.outputs
+        last_taken = self.group_end + DRAIN_DELAY + self.drain - 1
+        first_class = last_taken + RESULT_DELAY + 2 * (outputs - 1) + 1
+        done = [first_class + image * (2 * outputs + 1) for image in range(images)]
+        self.accepted = done[-1]
+        return done

@@ -1,0 +1,148 @@
+"""What is asked of a run of the machine (`RunJob`), and what came of it (`RunResult`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import OperatingPoint
+from spinbnn.golden.network import Network
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total); the stages are "generate", "build", "program", "images" and "compare"."""
+
+
+@dataclass(frozen=True)
+class StallProfile:
+    """Random idle and back-pressure on the machine's interfaces, each a probability a clock.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the stalls; they are drawn apart from everything else.
+    image_idle, program_idle : float
+        The image or program stream offers no beat.
+    result_pause : float
+        The result stream is not ready.
+    axi_idle : float
+        Each AXI4-Lite channel holds back its valid or ready.
+    """
+
+    seed: int = 1
+    image_idle: float = 0.0
+    program_idle: float = 0.0
+    result_pause: float = 0.0
+    axi_idle: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Program a network into the machine, stream images through it and compare everything with golden.
+
+    Parameters
+    ----------
+    network : Network
+    images : ndarray of uint8, shape (n, inputs)
+        Raw input elements.
+    geometry : Geometry
+    point : OperatingPoint
+        With what the network is programmed.
+    build_dir : Path
+        Where simulators are built and runs are kept; builds are shared by all jobs with the same hardware.
+    labels : ndarray of uint8, shape (n,), optional
+        True classes; without them there are no accuracies.
+    seed : int
+        Seed of the machine's random stream, as in ``numpy.random.SFC64(seed)``.
+    read_bit_energy_aj : int
+        Energy of reading one bit, in attojoules.
+    simulator : {"verilator", "icarus"}
+    loading : {"front-door", "backdoor"}
+        Program the array through the AXI stream, or write golden's array straight into the simulator's memory.
+    stalls : StallProfile, optional
+    waves : Path, optional
+        Where to write the waveform; its suffix becomes that of the format the simulator can write.
+    """
+
+    network: Network
+    images: NDArray[np.uint8]
+    geometry: Geometry
+    point: OperatingPoint
+    build_dir: Path
+    labels: NDArray[np.uint8] | None = None
+    seed: int = 1
+    read_bit_energy_aj: int = 0
+    simulator: Literal["verilator", "icarus"] = "verilator"
+    loading: Literal["front-door", "backdoor"] = "front-door"
+    stalls: StallProfile | None = None
+    waves: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a `RunJob` gave; everything is measured on the RTL unless its name says otherwise.
+
+    Attributes
+    ----------
+    match : bool
+        Whether everything compared was equal.
+    first_difference : str or None
+        One line naming layer, neuron, bank, row and clock as far as they apply.
+    compared : dict of str to int
+        How many of each kind of thing were compared.
+    accuracy_ideal, accuracy_golden, accuracy_rtl : float or None
+        Golden without write errors, golden with them, the RTL.
+    counters : dict of str to list of int
+        Every counter of every bank; energies in attojoules.
+    bits_programmed, bits_wrong : list of int
+        Bits that had to change and were pulsed (retries included), and stored bits that differ from the intended
+        ones, by bank.
+    run_clocks_predicted : int or None
+        None with stalls, where the schedule does not hold.
+    steady_clocks_per_image : float
+        Between the end of the first batch and that of the last full one; see `schedule.steady_clocks_per_image`.
+    loop_clocks_per_image : float
+        The sum of the loops, shared by the lanes.
+    utilisation : float
+        Binary multiply-accumulates of the network (bit-planes counted) a clock, as a fraction of the array's.
+    simulated_clocks, simulation_seconds
+        Of this job alone, all of it: tables, programming, images and comparing.
+    notes : list of str
+        What else one should know, a line each.
+    """
+
+    match: bool
+    first_difference: str | None
+    compared: dict[str, int]
+    images: int
+    accuracy_ideal: float | None
+    accuracy_golden: float | None
+    accuracy_rtl: float | None
+    counters: dict[str, list[int]]
+    bits_programmed: list[int]
+    bits_wrong: list[int]
+    run_clocks: int
+    run_clocks_predicted: int | None
+    program_clocks: int
+    program_clocks_predicted: int
+    steady_clocks_per_image: float
+    loop_clocks_per_image: float
+    utilisation: float
+    beat_clocks: int
+    simulated_clocks: int
+    simulation_seconds: float
+    build_seconds: float
+    simulator: str
+    junit: str
+    waves: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON types."""
+        return dataclasses.asdict(self)

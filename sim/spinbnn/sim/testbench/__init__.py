@@ -1,0 +1,1 @@
+"""The testbench: Verilog around the machine, drivers and monitors in Python, and the scoreboard."""

@@ -1,0 +1,120 @@
+"""A job and its result as files: what crosses from `run_job` to the simulator's process and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import OperatingPoint
+from spinbnn.golden.network_file import load_network, save_network
+from spinbnn.sim.spec import RunJob, StallProfile
+
+DIRECTORY_VARIABLE = "SPINBNN_RUN_DIRECTORY"
+_SPEC, _NETWORK, _IMAGES, _RESULT, _PROGRESS = (
+    "job.json",
+    "network.npz",
+    "images.npz",
+    "result.json",
+    "progress",
+)
+_PROGRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class CaseDirectory:
+    """The files of one job in a run.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    def write_job(self, job: RunJob) -> None:
+        """Write what the simulation needs of a job."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        save_network(job.network, self.path / _NETWORK)
+        labels = {} if job.labels is None else {"labels": job.labels}
+        np.savez(self.path / _IMAGES, images=job.images, **labels)
+        spec = {
+            "geometry": job.geometry.to_dict(),
+            "point": dataclasses.asdict(job.point),
+            "seed": job.seed,
+            "read_bit_energy_aj": job.read_bit_energy_aj,
+            "loading": job.loading,
+            "simulator": job.simulator,
+            "stalls": None if job.stalls is None else dataclasses.asdict(job.stalls),
+        }
+        (self.path / _SPEC).write_text(json.dumps(spec))
+
+    def read_job(self) -> RunJob:
+        """Return the job; its build directory is this case's."""
+        spec = json.loads((self.path / _SPEC).read_text())
+        with np.load(self.path / _IMAGES, allow_pickle=False) as data:
+            images, labels = data["images"], data.get("labels")
+        return RunJob(
+            network=load_network(self.path / _NETWORK),
+            images=images,
+            labels=labels,
+            geometry=Geometry.from_dict(spec["geometry"]),
+            point=OperatingPoint(**spec["point"]),
+            build_dir=self.path,
+            seed=spec["seed"],
+            read_bit_energy_aj=spec["read_bit_energy_aj"],
+            simulator=spec["simulator"],
+            loading=spec["loading"],
+            stalls=None if spec["stalls"] is None else StallProfile(**spec["stalls"]),
+        )
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write the result, plain JSON types."""
+        (self.path / _RESULT).write_text(json.dumps(result))
+
+    def read_result(self) -> dict[str, Any] | None:
+        """Return the result; None if the simulation did not get that far."""
+        try:
+            result: dict[str, Any] = json.loads((self.path / _RESULT).read_text())
+        except FileNotFoundError:
+            return None
+        return result
+
+
+class ProgressFile:
+    """How far a simulation is: written in its process, read outside.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the run.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _PROGRESS
+        self._next = 0.0
+
+    def write(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is; most calls do nothing, so that it may be called often."""
+        now = time.monotonic()
+        if done < total and now < self._next:
+            return
+        self._next = now + _PROGRESS_SECONDS
+        scratch = self._path.with_suffix(".new")
+        scratch.write_text(f"{stage} {done} {total}")
+        os.replace(scratch, self._path)
+
+    def read(self) -> tuple[str, int, int] | None:
+        """Return stage, done and total; None if nothing was written yet."""
+        try:
+            stage, done, total = self._path.read_text().split()
+        except FileNotFoundError:
+            return None
+        return stage, int(done), int(total)
