@@ -1,4 +1,4 @@
-"""A run made by hand, for what shows runs; nothing here comes from a simulator."""
+"""A run made by hand, which comes from no simulator, and a folder to call the command line in."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import COUNTERS, operating_point
 from spinbnn.golden.network import random_network
+from spinbnn.golden.network_file import save_network
+from spinbnn.sim.cli import app
+from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.job import RunJob, RunResult
 from spinbnn.sim.report import Report
 
 MakeReport = Callable[..., Report]
+Invoke = Callable[..., Result]
 
 
 @pytest.fixture
@@ -77,3 +82,16 @@ def make_report() -> MakeReport:
         )
 
     return make
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return a function that calls the command line in an empty folder with small.npz and digits/test.npz."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    save_network(random_network((37, 11, 10), seed=3), tmp_path / "small.npz")
+    (tmp_path / "digits").mkdir()
+    rng = np.random.default_rng(1)
+    digits = Dataset(rng.integers(0, 256, (20, 1, 37), np.uint8), rng.integers(0, 10, 20, np.uint8))
+    save_images(digits, tmp_path / "digits" / "test.npz")
+    return lambda *args: CliRunner().invoke(app, args, prog_name="spinbnn")

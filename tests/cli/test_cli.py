@@ -4,13 +4,10 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from spinbnn.golden.geometry import PRESETS, Geometry
 from spinbnn.golden.mram import operating_point
@@ -18,27 +15,12 @@ from spinbnn.golden.network import random_network
 from spinbnn.golden.network_file import save_network
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 from spinbnn.sim import job as job_module
-from spinbnn.sim.cli import GEOMETRY_HELP, app
-from spinbnn.sim.datasets import Dataset, save_images
+from spinbnn.sim.cli import GEOMETRY_HELP
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
 
-from .conftest import MakeReport
+from .conftest import Invoke, MakeReport
 
-Invoke = Callable[..., Result]
 Jobs = list[RunJob]
-
-
-@pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Return a function that calls the command line in an empty folder with small.npz and digits/test.npz."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-    save_network(random_network((37, 11, 10), seed=3), tmp_path / "small.npz")
-    (tmp_path / "digits").mkdir()
-    rng = np.random.default_rng(1)
-    digits = Dataset(rng.integers(0, 256, (20, 1, 37), np.uint8), rng.integers(0, 10, 20, np.uint8))
-    save_images(digits, tmp_path / "digits" / "test.npz")
-    return lambda *args: CliRunner().invoke(app, args)
 
 
 @pytest.fixture
@@ -191,7 +173,7 @@ def test_output_without_unicode_is_no_error(invoke: Invoke) -> None:
     save_network(dataclasses.replace(network, metadata={"unit": "µJ"}), Path("small.npz"))
 
     def printed(*args: str) -> str:
-        command = [Path(sys.executable).with_name("spinbnn"), "info", "small.npz", *args]
+        command = [str(Path(sys.executable).with_name("spinbnn")), "info", "small.npz", *args]
         ascii_only = {"PYTHONIOENCODING": "ascii"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=ascii_only)
         assert (done.returncode, done.stderr) == (0, "")

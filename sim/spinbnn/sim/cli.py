@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from spinbnn.golden.errors import DataError, SpinbnnError
+from spinbnn.golden.errors import DataError, OperatingPointError, SpinbnnError
 from spinbnn.sim.assets import MNIST_NETWORK
 
 if TYPE_CHECKING:
@@ -198,26 +198,22 @@ def run(
         float,
         typer.Option(
             metavar="P",
-            min=0,
-            max=1,
             help="Probability that writing a bit fails, both ways.",
             rich_help_panel=_ERRORS,
         ),
     ] = 1e-3,
     p_fail_01: Annotated[
         float | None,
-        typer.Option(metavar="P", min=0, max=1, help="The same, from 0 to 1 only.", rich_help_panel=_ERRORS),
+        typer.Option(metavar="P", help="The same, from 0 to 1 only.", rich_help_panel=_ERRORS),
     ] = None,
     p_fail_10: Annotated[
         float | None,
-        typer.Option(metavar="P", min=0, max=1, help="The same, from 1 to 0 only.", rich_help_panel=_ERRORS),
+        typer.Option(metavar="P", help="The same, from 1 to 0 only.", rich_help_panel=_ERRORS),
     ] = None,
     max_retries: Annotated[
         int,
         typer.Option(
             metavar="N",
-            min=0,
-            max=15,
             help="Read back, and write failed bits again, so often.",
             rich_help_panel=_ERRORS,
         ),
@@ -295,6 +291,13 @@ def run(
     from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
     from spinbnn.sim.job import RunJob, run_job
 
+    for name, probability in (
+        ("--write-error-rate", write_error_rate),
+        ("--p-fail-01", p_fail_01),
+        ("--p-fail-10", p_fail_10),
+    ):
+        if probability is not None and not 0 <= probability <= 1:
+            raise OperatingPointError(f"{name} must be a probability from 0 to 1, not {probability}")
     network, network_source = _load_network(network_path)
     dataset, image_source = _load_images(data, images, network)
     point = operating_point(
