@@ -56,6 +56,11 @@ _BOUNDS = MappingProxyType(
 )
 
 
+def _check_integer(name: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise OperatingPointError(f"{name} must be an integer from {low} to {high}, not {value!r}")
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """How rows are programmed, as the hardware's registers hold it; `operating_point` takes probabilities.
@@ -96,11 +101,7 @@ class OperatingPoint:
                 if not isinstance(value, bool):
                     raise OperatingPointError(f"pulse_redundant must be true or false, not {value!r}")
                 continue
-            low, high = _BOUNDS[field.name]
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise OperatingPointError(
-                    f"{field.name} must be an integer from {low} to {high}, not {value!r}"
-                )
+            _check_integer(field.name, value, *_BOUNDS[field.name])
 
     @property
     def can_fail(self) -> bool:
@@ -230,10 +231,7 @@ class MramArray:
     def __init__(self, geometry: Geometry, seed: int, read_row_energy_aj: int | None = None) -> None:
         if read_row_energy_aj is None:
             read_row_energy_aj = geometry.word_bits * READ_BIT_ENERGY_AJ
-        if not isinstance(read_row_energy_aj, int) or not 0 <= read_row_energy_aj <= _UINT32_MAX:
-            raise OperatingPointError(
-                f"read_row_energy_aj must be an integer from 0 to {_UINT32_MAX}, not {read_row_energy_aj!r}"
-            )
+        _check_integer("read_row_energy_aj", read_row_energy_aj, 0, _UINT32_MAX)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise DataError(f"seed must be an integer from 0 on, not {seed!r}")
         self.geometry = geometry
