@@ -48,7 +48,7 @@ def run_jobs(jobs: Sequence[RunJob], *, progress: Progress | None = None) -> lis
     Parameters
     ----------
     jobs : sequence of RunJob
-        Of one geometry, simulator and build directory; at most the first may ask for waves, which show them all.
+        Of one geometry, simulator and build directory; only the first may ask for waves, which show all.
     progress : callable, optional
 
     Raises

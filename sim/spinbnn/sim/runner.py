@@ -28,10 +28,11 @@ from spinbnn.sim.tools import SimulatorError, Tool
 Poll = Callable[[], None]
 _POLL_SECONDS = 0.1
 
-# -O3 and the C++ levels: see "How the simulators are built" in docs/decisions.md. Memories and registers without
-# an initial value start at random, so that nothing can depend on them.
+# The levels of optimisation: see "How the simulators are built" in docs/decisions.md. Memories and registers
+# without an initial value start at random, so that nothing can depend on them.
 _VERILATOR_FLAGS = (
     "--timing",
+    "--no-assert",
     "-O3",
     "--x-assign",
     "fast",
@@ -150,7 +151,7 @@ def _runner(tool: Tool, waves: bool, poll: Poll | None) -> _PolledRunner:
 
 
 def waves_suffix(tool: Tool) -> str:
-    """Return the suffix of the waveforms that a simulator writes here: ".fst", or ".vcd" where FST is not possible."""
+    """Return the suffix of waveforms that a simulator writes here: ".fst", or ".vcd" where FST cannot be."""
     return ".vcd" if tool.name == "verilator" and not tools.verilator_can_write_fst() else ".fst"
 
 

@@ -1,4 +1,4 @@
-"""Predicts clocks from the Timing section of ``docs/architecture.md`` alone, never from what the hardware does.
+"""Predicts clocks from the Timing section of ``docs/architecture.md`` alone, never from the hardware.
 
 The schedule is followed from event to event (a group of neurons, a batch of images), not from clock to clock.
 Clock 1 is the first clock of a run.

@@ -64,7 +64,7 @@ class RunJob:
         Energy of reading one bit, in attojoules.
     simulator : {"verilator", "icarus"}
     loading : {"front-door", "backdoor"}
-        Program the array through the AXI stream, or write golden's array straight into the simulator's memory.
+        Program the array through the AXI stream, or write golden's array into the simulator's memory.
     stalls : StallProfile, optional
     waves : Path, optional
         Where to write the waveform; its suffix becomes that of the format the simulator can write.
@@ -101,12 +101,12 @@ class RunResult:
     counters : dict of str to list of int
         Every counter of every bank; energies in attojoules.
     bits_programmed, bits_wrong : list of int
-        Bits that had to change and were pulsed (retries included), and stored bits that differ from the intended
-        ones, by bank.
+        Bits that had to change and were pulsed (retries included), and stored bits that differ from the
+        intended ones, by bank.
     run_clocks_predicted : int or None
         None with stalls, where the schedule does not hold.
     steady_clocks_per_image : float
-        Between the end of the first batch and that of the last full one; see `schedule.steady_clocks_per_image`.
+        From the end of the first batch to that of the last full one; see `schedule`.
     loop_clocks_per_image : float
         The sum of the loops, shared by the lanes.
     utilisation : float

@@ -1,4 +1,4 @@
-"""The array's cells and the lanes' activations, past the machine's interfaces: files that the wrapper exchanges."""
+"""The array's cells and the lanes' activations, past the machine's interfaces: through files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spinbnn.golden.geometry import Geometry
 from spinbnn.sim.testbench.wrapper import ACTIVATION_LOG, bank_file
 
 
-class UnknownBits(Exception):
+class UnknownBitsError(Exception):
     """A memory or signal holds bits that are neither 0 nor 1."""
 
 
@@ -30,7 +30,7 @@ def hex_to_words(numbers: list[str], slices: int) -> Words:
 
     Raises
     ------
-    UnknownBits
+    UnknownBitsError
         If a digit is x or z.
     """
     digits = slices * SLICE_BITS // 4
@@ -38,7 +38,7 @@ def hex_to_words(numbers: list[str], slices: int) -> Words:
         raw = bytes.fromhex("".join(number.zfill(digits) for number in numbers))
     except ValueError:
         index, number = next((i, n) for i, n in enumerate(numbers) if set(n.lower()) & set("xz"))
-        raise UnknownBits(f"word {index} is {number}") from None
+        raise UnknownBitsError(f"word {index} is {number}") from None
     words = np.frombuffer(raw, dtype=">u8").reshape(-1, slices)[:, ::-1]
     return words.astype(np.uint64)
 
@@ -71,7 +71,7 @@ class ArrayBackdoor:
 
         Raises
         ------
-        UnknownBits
+        UnknownBitsError
             If a bit is neither 0 nor 1.
         """
         await self._pulse(self._dut.dump_array)
@@ -81,8 +81,8 @@ class ArrayBackdoor:
             numbers = [line for line in lines if line and not line.startswith("//")]
             try:
                 cells[bank] = hex_to_words(numbers, self._geometry.slices)
-            except UnknownBits as error:
-                raise UnknownBits(f"bank {bank}: {error}") from None
+            except UnknownBitsError as error:
+                raise UnknownBitsError(f"bank {bank}: {error}") from None
         self._remove_files()
         return cells
 
@@ -134,7 +134,7 @@ class ActivationMonitor:
 
         Raises
         ------
-        UnknownBits
+        UnknownBitsError
             If a word has a bit that is neither 0 nor 1.
         """
         self._dut.flush_log.value = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,7 @@ class ProgressFile:
         self._next = now + _PROGRESS_SECONDS
         scratch = self._path.with_suffix(".new")
         scratch.write_text(f"{stage} {done} {total}")
-        os.replace(scratch, self._path)
+        scratch.replace(self._path)
 
     def read(self) -> tuple[str, int, int] | None:
         """Return stage, done and total; None if nothing was written yet."""

@@ -17,10 +17,10 @@ from spinbnn.golden.network import Affine, LayerTrace, Network, classify, forwar
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.sim import schedule
 from spinbnn.sim.spec import RunJob, StallProfile
-from spinbnn.sim.testbench.backdoor import UnknownBits
 from spinbnn.sim.testbench.axi_lite import BusError
+from spinbnn.sim.testbench.backdoor import UnknownBitsError
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory, ProgressFile
-from spinbnn.sim.testbench.machine import Hang, Machine, ResultBeats
+from spinbnn.sim.testbench.machine import HangError, Machine, ResultBeats
 from spinbnn.sim.testbench.scoreboard import Scoreboard
 
 RUN_DIRECTORY = Path(os.environ[DIRECTORY_VARIABLE])
@@ -35,7 +35,7 @@ async def job(dut: Any, case: str) -> None:
     run = JobRun(dut, directory.read_job(), ProgressFile(RUN_DIRECTORY))
     try:
         await run.execute()
-    except (Hang, BusError, UnknownBits) as error:
+    except (HangError, BusError, UnknownBitsError) as error:
         run.scoreboard.note(str(error))
     directory.write_result(run.result())
     assert run.scoreboard.first_difference is None, run.scoreboard.first_difference
@@ -70,7 +70,7 @@ class JobRun:
 
         Raises
         ------
-        Hang, BusError, UnknownBits
+        HangError, BusError, UnknownBitsError
             If the machine cannot go on.
         """
         machine, job = self._machine, self._job
@@ -124,7 +124,7 @@ class JobRun:
                 self._patience(predicted.total),
                 lambda done: self._progress.write("images", done, images),
             )
-        except Hang as error:
+        except HangError as error:
             hang, results = error, ResultBeats()
         self._progress.write("compare", 0, 1)
         self.scoreboard.activations(await machine.activations.take(), traces)

@@ -1,4 +1,4 @@
-"""The machine as software sees it: reset, tables, programming, runs and counters, all through its AXI interfaces."""
+"""The machine as software sees it: reset, tables, programming, runs and counters, through AXI."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Done = Callable[[int], None]
 _POLLS = 100_000
 
 
-class Hang(Exception):
+class HangError(Exception):
     """The machine did not do in time what it should."""
 
 
@@ -83,7 +83,7 @@ class Machine:
         return int(self._dut.clock.value)
 
     async def reset(self, clocks: int = 2) -> None:
-        """Hold the machine in reset for some clocks; afterwards nothing is driven and all responses are taken."""
+        """Hold the machine in reset for some clocks; then nothing is driven, and all responses are taken."""
         self.axi.stop()
         for source in (self.program_source, self.image_source):
             source.stop()
@@ -119,20 +119,20 @@ class Machine:
 
         Raises
         ------
-        Hang
+        HangError
             If it stays 1.
         """
         for _ in range(_POLLS):
             if not await self.status(flag):
                 return
-        raise Hang(f"STATUS.{flag} is still 1 after {_POLLS} reads, clock {self.clock}")
+        raise HangError(f"STATUS.{flag} is still 1 after {_POLLS} reads, clock {self.clock}")
 
     async def within(self, clocks: int, awaited: Awaitable[T], what: str) -> T:
         """Return what `awaited` gives, if it does in time.
 
         Raises
         ------
-        Hang
+        HangError
             If it takes more than `clocks`.
         """
         task = cocotb.start_soon(awaited)  # type: ignore[arg-type]
@@ -140,7 +140,7 @@ class Machine:
             return await with_timeout(task, clocks * CLOCK_NS, "ns")
         except SimTimeoutError:
             task.cancel()
-            raise Hang(f"{what} is not finished after {clocks} clocks, clock {self.clock}") from None
+            raise HangError(f"{what} is not finished after {clocks} clocks, clock {self.clock}") from None
 
     async def set_point(self, index: int, point: OperatingPoint) -> None:
         """Write an operating point into the table."""
@@ -244,11 +244,13 @@ class Machine:
     async def run(
         self, network: Network, images: NDArray[np.uint8], clocks: int, done: Done | None = None
     ) -> ResultBeats:
-        """Run images and return the result beats once the machine is idle; `done` hears how many images are finished.
+        """Run images and return the result beats once the machine is idle.
+
+        `done` hears how many images are finished.
 
         Raises
         ------
-        Hang
+        HangError
             If it takes more than `clocks`.
         """
         # The first beat waits at the machine before the run starts.
@@ -273,8 +275,8 @@ class Machine:
         return results
 
     async def _interrupt(self) -> None:
-        if not self._dut.interrupt.value:
-            await self._dut.interrupt.value_change
+        if not self._dut.irq.value:
+            await self._dut.irq.value_change
 
     async def clear_counters(self) -> None:
         """Set all counters to 0."""

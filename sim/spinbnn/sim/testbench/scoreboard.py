@@ -16,7 +16,7 @@ from spinbnn.sim.testbench.streams import Beat
 
 
 class Scoreboard:
-    """Collects comparisons; compare in the order of cause and effect, so that the first difference is the cause.
+    """Collects comparisons; made in the order of cause and effect, the first difference is the cause.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Scoreboard:
     def _lane_activations(
         self, lane: int, writes: ActivationWrites, images: list[list[NDArray[np.uint8]]]
     ) -> tuple[int, str] | None:
-        """Return the clock and the text of a lane's first difference; images[i][l] are the bits of hidden layer l."""
+        """Return clock and text of a lane's first difference; images[i][l] are the bits of hidden layer l."""
         geometry = self._placement.geometry
         expected: list[Words] = []
         places: list[tuple[int, int]] = []  # of each word of an image: layer, number of the word
@@ -139,7 +139,7 @@ class Scoreboard:
         position = part * SLICE_BITS + bit
         neuron = word * geometry.word_bits + position
         if neuron >= self._network.layers[layer].outputs:
-            return f"word {word} bit {position}, beyond the last neuron: activation is {1 - says}, golden says {says}"
+            return f"word {word} bit {position}, beyond the last neuron: is {1 - says}, golden says {says}"
         group, bank = divmod(neuron, geometry.banks)
         first = placed.row_base + group * placed.words
         rows = f"bank {bank}, rows {first}..{first + placed.words - 1}"

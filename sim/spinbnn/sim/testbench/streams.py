@@ -1,7 +1,7 @@
 """Event-driven AXI drivers: Python wakes once an accepted beat, never while a channel waits.
 
-The wrapper counts accepted beats; its count changes just after the clock edge, when the machine's registers have
-their new values, so what a driver then drives is seen at the next edge. Pauses end in the middle of a clock.
+The wrapper counts accepted beats; its count changes just after the clock edge, when the machine's registers
+have their new values, so what a driver then drives is seen at the next edge. Pauses end in mid-clock.
 """
 
 from __future__ import annotations

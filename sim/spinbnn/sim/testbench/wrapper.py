@@ -1,9 +1,9 @@
 """The Verilog around the machine: its clock, what Python drives, and what is watched without waking Python.
 
 Python is woken by value changes, and a wake costs as much time as many clocks of the machine. So what happens
-every clock stays in Verilog: the clock; counting accepted beats, which wakes Python once a beat and never while
-a stream waits; the log of the activations; and copying the array to and from files. Only the registers marked
-``public`` are visible to Python, which leaves Verilator free to optimise the machine itself.
+every clock stays in Verilog: the clock; counting accepted beats, which wakes Python once a beat and never
+while a stream waits; the log of the activations; and copying the array to and from files. Only the registers
+marked ``public`` are visible to Python, which leaves Verilator free to optimise the machine itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def wrapper(geometry: Geometry) -> str:
         _Channel("s_axis_image_t", True, {"data": geometry.stream_bits, "last": 1}),
         _Channel("m_axis_result_t", False, {"data": 32, "last": 1}),
     ]
-    ports = ["clk", "rst", "interrupt", *(signal for channel in channels for signal in channel.signals)]
+    ports = ["clk", "rst", "irq", *(signal for channel in channels for signal in channel.signals)]
     lines = [
         "`timescale 1ns/1ns",
         f"module {TOP};",
@@ -44,7 +44,7 @@ def wrapper(geometry: Geometry) -> str:
         f"  reg [63:0] clock {_READ} = 64'd0;",
         "  always @(posedge clk) clock <= clock + 64'd1;",
         f"  reg rst {_WRITE} = 1'b1;",
-        f"  wire interrupt {_READ};",
+        f"  wire irq {_READ};",
         *(line for channel in channels for line in channel.verilog()),
         *_activation_log(geometry),
         *_array_access(geometry),
