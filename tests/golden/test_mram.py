@@ -214,7 +214,7 @@ def test_stream_state_can_be_set() -> None:
 
 @pytest.mark.parametrize("fraction", [0, 1, 2, 2**31 - 1, 2**31, 4294967, 2**32 - 1])
 def test_a_cell_fails_with_exactly_its_probability(fraction: int) -> None:
-    """It fails where a uniform 32-bit number, made of the cell's inverted random bits, is below the fraction."""
+    """It fails where a uniform 32-bit number, the cell's inverted random bits, is below the fraction."""
     words = np.random.SFC64(8).random_raw(32 * 2).reshape(32, 2)
     uniform = [
         sum((1 - (int(words[plane, cell // 64]) >> cell % 64 & 1)) << plane for plane in range(32))
