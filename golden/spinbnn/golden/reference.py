@@ -4,6 +4,7 @@ It shares no code with the fast path. Of its dataclasses it reads only the field
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 from bitarray import bitarray
@@ -32,10 +33,8 @@ def forward(network: Network, image: Iterable[int]) -> list[int]:
     for layer in network.layers:
         sums = []
         for weights in layer.weights:
-            total = 0
-            for value, weight in zip(values, row_bits(weights, layer.inputs), strict=True):
-                total += value if weight else -value
-            sums.append(total)
+            row = row_bits(weights, layer.inputs)
+            sums.append(sum(compress(values, row)) - sum(compress(values, ~row)))  # weights +1, weights -1
         if isinstance(layer.head, Threshold):
             values = []
             for neuron, total in enumerate(sums):
