@@ -11,12 +11,12 @@ from spinbnn.hw.descriptor import FLIP_BIT
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
 from spinbnn.hw.lane import Lane
+from spinbnn.hw.library import Library
 from spinbnn.hw.loader import ImageLoader
 from spinbnn.hw.program_stream import BEAT_BITS
 from spinbnn.hw.programmer import Programmer
 from spinbnn.hw.registers import RegisterBlock
 from spinbnn.hw.results import ResultUnit
-from spinbnn.hw.library import Library
 
 IDENTIFICATION = 0x5350494E  # "SPIN"
 INTERFACE_VERSION = 1
@@ -41,7 +41,7 @@ class Accelerator(wiring.Component):
         Rows to program; images.
     m_axis_result : Out(AxiStream)
         Logits and class of every image.
-    interrupt : Out(1)
+    irq : Out(1)
         A run has finished.
     """
 
@@ -54,7 +54,7 @@ class Accelerator(wiring.Component):
                 "s_axis_program": In(AxiStream(BEAT_BITS)),
                 "s_axis_image": In(AxiStream(geometry.stream_bits)),
                 "m_axis_result": Out(AxiStream(32)),
-                "interrupt": Out(1),
+                "irq": Out(1),
             }
         )
 
@@ -136,7 +136,7 @@ class Accelerator(wiring.Component):
             registers.STATUS_program_error.eq(program_error),
             registers.STATUS_image_error.eq(image_error),
             registers.STATUS_counter_ready.eq(programmer.counters_ready),
-            self.interrupt.eq(done),
+            self.irq.eq(done),
         ]
         for unit in (loader, engine, results):
             m.d.comb += [unit.start.eq(start), unit.images.eq(registers.IMAGES_value)]

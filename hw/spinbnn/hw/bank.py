@@ -7,8 +7,8 @@ from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.cells import Ram
-from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount
 from spinbnn.hw.library import Library
+from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount
 
 
 class Bank(wiring.Component):

@@ -1,6 +1,6 @@
 """The drain: tells the lanes how to pack the bits of finished groups into activation words."""
 
-from amaranth.hdl import Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Const, Elaboratable, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -58,13 +58,14 @@ class Drain(wiring.Component):
         total = Signal(range(g.word_bits + size))
         final_chunk = Signal()
         pack = self.pack
+        in_last_chunk = remaining <= size if g.banks > size else Const(1)
         m.d.comb += [
             pack.capture.eq(self.capture & ~self.group.logits),
             pack.chunk.eq(remaining.any() | flushing),
-            pack.valid_bits.eq(Mux(remaining < size, remaining, size)),
+            pack.valid_bits.eq(Mux(in_last_chunk, remaining, size)),
             pack.fill.eq(fill),
             total.eq(fill + pack.valid_bits),
-            final_chunk.eq(remaining.any() & (remaining <= size)),
+            final_chunk.eq(remaining.any() & in_last_chunk),
             pack.cross.eq(total >= g.word_bits),
             pack.write.eq(
                 Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_group & final_chunk)))

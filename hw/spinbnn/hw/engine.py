@@ -11,9 +11,9 @@ from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.descriptor import DESCRIPTOR_WORDS, USED_WORDS, DescriptorLayout
 from spinbnn.hw.lane import chunk_bits, operand_address_bits
-from spinbnn.hw.loops import LoopNest
-from spinbnn.hw.xnor_popcount import MAX_PLANES, DatapathControl
 from spinbnn.hw.library import Library
+from spinbnn.hw.loops import LoopNest
+from spinbnn.hw.xnor_popcount import DatapathControl
 
 
 def is_ragged(geometry: Geometry) -> bool:

@@ -1,5 +1,201 @@
-"""Generate an accelerator: Verilog and what belongs to it."""
+"""Generate an accelerator: Verilog, manifest, register map, FuseSoC core, and a network's memory images."""
 
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib.wiring import In
+from peakrdl_cheader.exporter import CHeaderExporter
+
+from spinbnn.golden.errors import SpinbnnError
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.network import Network
+from spinbnn.golden.placement import Placement, place, program_rows
+from spinbnn.hw import program_stream
+from spinbnn.hw.accelerator import Accelerator
+from spinbnn.hw.counters import Counter
+from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.library import TOP, ports, used
+from spinbnn.hw.manifest import Manifest
+from spinbnn.hw.registers import REGISTERS, compile_rdl
 from spinbnn.hw.verilog import emit_verilog
 
-__all__ = ["emit_verilog"]
+
+def generate(
+    output_dir: Path, geometry: Geometry, *, network: Network | None = None, injector: bool = True
+) -> Manifest:
+    """Write an accelerator to a folder.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder, made if it is not there. Files of earlier generations are replaced; nothing else is touched.
+    geometry : Geometry
+        Machine size.
+    network : Network, optional
+        Network to place: adds its descriptor, threshold, logit and program-stream images.
+    injector : bool
+        Whether write errors are injected.
+
+    Returns
+    -------
+    Manifest
+        What was written; also in ``spinbnn.json``.
+
+    Raises
+    ------
+    CapacityError
+        If the network does not fit.
+    SpinbnnError
+        If the folder cannot be written. Nothing is half written in either case.
+    """
+    placement = place(network, geometry) if network else None
+    texts = {
+        "spinbnn.sv": emit_verilog(geometry, injector=injector),
+        "spinbnn.core": _core_file(),
+        "lint.vlt": files("spinbnn.hw").joinpath("lint.vlt").read_text(encoding="utf-8"),
+        "registers.rdl": files("spinbnn.hw").joinpath("registers.rdl").read_text(encoding="utf-8"),
+        "registers.h": _c_header(),
+        "registers.md": _register_document(),
+    }
+    if network and placement:
+        texts |= _network_images(network, placement)
+    manifest = Manifest(
+        version=version("spinbnn"),
+        geometry=geometry.to_dict(),
+        injector=injector,
+        ports=_port_list(geometry),
+        registers=[_register(register) for register in REGISTERS],
+        counters=[counter.name.lower() for counter in Counter],
+        files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+        network=_network_summary(network) if network else None,
+    )
+    _write_all(output_dir, texts | {"spinbnn.json": manifest.to_json()})
+    return manifest
+
+
+def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
+    """Write all files beside their places first, then move them in, so that a failure leaves nothing half written."""
+    try:
+        output_dir.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output_dir.name}.", dir=output_dir.parent) as part:
+            for name, text in texts.items():
+                Path(part, name).write_text(text, encoding="utf-8")
+            output_dir.mkdir(exist_ok=True)
+            for name in texts:
+                os.replace(Path(part, name), output_dir / name)
+    except OSError as error:
+        raise SpinbnnError(
+            f"{output_dir}: cannot be written ({error.strerror}), expected a folder in a writable place"
+        ) from None
+
+
+def _port_list(geometry: Geometry) -> list[dict[str, Any]]:
+    inputs = [("clk", True, 1), ("rst", True, 1)]
+    top = used(Accelerator(geometry))
+    of_signature = [(name, member.flow == In, len(value)) for name, member, value in ports(top)]
+    return [
+        {"name": name, "direction": "input" if is_input else "output", "width": width}
+        for name, is_input, width in inputs + of_signature
+    ]
+
+
+def _register(register: Any) -> dict[str, Any]:
+    return {
+        "name": register.name,
+        "offset": register.offset,
+        "description": register.description,
+        "fields": [
+            {"name": f.name, "low": f.low, "width": f.width, "reset": f.reset, "access": f.access}
+            for f in register.fields
+        ],
+    }
+
+
+def _network_summary(network: Network) -> dict[str, Any]:
+    return {
+        "name": network.name,
+        "input_elements": network.inputs,
+        "input_planes": network.input_bits,
+        "layers": [
+            {"name": layer.name, "inputs": layer.inputs, "outputs": layer.outputs} for layer in network.layers
+        ],
+    }
+
+
+def _core_file() -> str:
+    return f"""CAPI=2:
+name: ::{TOP}:{version("spinbnn")}
+description: Binarized-neural-network accelerator with weights in banked MRAM
+filesets:
+  rtl:
+    files: [spinbnn.sv]
+    file_type: systemVerilogSource
+  waivers:
+    files: [lint.vlt]
+    file_type: vlt
+targets:
+  default: &default
+    filesets: [rtl]
+    toplevel: {TOP}
+  lint:
+    <<: *default
+    filesets: [waivers, rtl]
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wall]
+"""
+
+
+def _c_header() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "registers.h")
+        CHeaderExporter().export(compile_rdl(), str(path), generate_bitfields=False)
+        return path.read_text(encoding="utf-8")
+
+
+def _register_document() -> str:
+    lines = [
+        f"# Registers of the {TOP} accelerator",
+        "",
+        "32 bits each, byte offsets. r: software reads it, w: software writes it.",
+        "",
+        "| offset | register | bits | field | access | reset | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for register in REGISTERS:
+        lines.append(f"| 0x{register.offset:03X} | **{register.name}** | | | | | {register.description} |")
+        for f in register.fields:
+            lines.append(
+                f"| | | {f.low + f.width - 1}:{f.low} | {f.name} | {f.access} | {f.reset:#x} | {f.description} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _hex(values: Iterable[Any], digits: int) -> str:
+    return "".join(f"{int(value):0{digits}x}\n" for value in values)
+
+
+def _network_images(network: Network, placement: Placement) -> dict[str, str]:
+    """Contents of the tables and the program stream, for ``$readmemh``."""
+    geometry = placement.geometry
+    packets = program_rows(network, placement, geometry)
+    stream = [
+        f"// layer {network.layers[packet.layer].name}: rows from {packet.row}, banks {packet.bank} to "
+        f"{packet.bank + packet.bank_count - 1}; operating point 0; tlast on the last beat\n"
+        + _hex(program_stream.beats(packet, point=0), 16)
+        for packet in packets
+    ]
+    return {
+        "descriptors.hex": _hex(descriptor_words(network, placement).ravel(), 8),
+        "thresholds.hex": _hex(threshold_words(network, placement, geometry).ravel(), 8),
+        "logits.hex": _hex(logit_words(network).ravel(), 8),
+        "program.hex": "".join(stream),
+    }

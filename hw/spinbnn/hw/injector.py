@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.hw.sfc64 import Sfc64
 from spinbnn.hw.library import Library
+from spinbnn.hw.sfc64 import Sfc64
 
 SLICE_BITS = 64
 PROBABILITY_BITS = 32
@@ -79,7 +79,9 @@ class ErrorInjector(wiring.Component):
         p_bits = Signal(SLICE_BITS)
         after = Signal(SLICE_BITS)
         m.d.comb += [
-            p_bits.eq((towards_one & p_01.replicate(SLICE_BITS)) | (~towards_one & p_10.replicate(SLICE_BITS))),
+            p_bits.eq(
+                (towards_one & p_01.replicate(SLICE_BITS)) | (~towards_one & p_10.replicate(SLICE_BITS))
+            ),
             after.eq((p_bits & (before | generator.word)) | (~p_bits & before & generator.word)),
         ]
         last_part = part == self._slices - 1

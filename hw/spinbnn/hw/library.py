@@ -12,17 +12,23 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Member
 
 TOP = "spinbnn"
 
 Block = TypeVar("Block", bound=wiring.Component)
 
 
-def _ports(block: wiring.Component) -> Iterator[tuple[str, bool, Value]]:
-    """Name, whether an input, and value of every port, in the order of the signature."""
+def ports(block: wiring.Component) -> Iterator[tuple[str, Member, Value]]:
+    """Verilog name, member and value of every port but clock and reset, in the order of the signature."""
     for path, member, value in block.signature.flatten(block):
-        yield "_".join(map(str, path)), member.flow == In, Value.cast(value)
+        yield "_".join(map(str, path)), member, Value.cast(value)
+
+
+def used(block: Block) -> Block:
+    """Tell Amaranth that `block` need not be elaborated; it warns of those that never are. Returns `block`."""
+    block._MustUse__used = True  # type: ignore[attr-defined]
+    return block
 
 
 def module_name(block: wiring.Component) -> str:
@@ -42,9 +48,13 @@ class Library:
     def add(self, m: Module, name: str, block: Block) -> Block:
         """Instantiate `block` in `m` as submodule `name`; return it for its ports to be connected."""
         self._blocks.setdefault(module_name(block), block)
-        block._MustUse__used = True  # Amaranth warns of blocks that it never elaborated; the copies never are
-        ports = {f"{'i' if is_input else 'o'}_{port}": value for port, is_input, value in _ports(block)}
-        m.submodules[name] = Instance(module_name(block), i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
+        used(block)
+        connections = {
+            f"{'i' if member.flow == In else 'o'}_{port}": value for port, member, value in ports(block)
+        }
+        m.submodules[name] = Instance(
+            module_name(block), i_clk=ClockSignal(), i_rst=ResetSignal(), **connections
+        )
         return block
 
     def convert(self, top: wiring.Component) -> dict[str, str]:
@@ -54,9 +64,9 @@ class Library:
         while waiting := [name for name in self._blocks if name not in texts]:
             name = waiting[0]
             block = self._blocks[name]
-            ports = {
-                port: (value, PortDirection.Input if is_input else PortDirection.Output)
-                for port, is_input, value in _ports(block)
+            directed = {
+                port: (value, PortDirection.Input if member.flow == In else PortDirection.Output)
+                for port, member, value in ports(block)
             }
-            texts[name] = rtlil.convert(block, name=name, ports=ports, platform=self, emit_src=False)
+            texts[name] = rtlil.convert(block, name=name, ports=directed, platform=self, emit_src=False)
         return texts

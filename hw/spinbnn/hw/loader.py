@@ -7,8 +7,8 @@ from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.axi import AxiStream
-from spinbnn.hw.xnor_popcount import MAX_PLANES
 from spinbnn.hw.library import Library
+from spinbnn.hw.xnor_popcount import MAX_PLANES
 
 
 class ImageLoader(wiring.Component):

@@ -12,8 +12,8 @@ from spinbnn.hw.axi import AxiStream
 from spinbnn.hw.cells import popcount
 from spinbnn.hw.counters import BankCounters, RowEvents
 from spinbnn.hw.injector import ErrorInjector
-from spinbnn.hw.program_stream import BEAT_BITS, HeaderLayout
 from spinbnn.hw.library import Library
+from spinbnn.hw.program_stream import BEAT_BITS, HeaderLayout
 
 
 class PointLayout(data.Struct):
@@ -224,7 +224,9 @@ class Programmer(wiring.Component):
             ]
         return fail
 
-    def _counters(self, m: Module, library: Library, bank: Signal, events: Any, failed_bits: Signal) -> BankCounters:
+    def _counters(
+        self, m: Module, library: Library, bank: Signal, events: Any, failed_bits: Signal
+    ) -> BankCounters:
         counters = library.add(m, "counters", BankCounters(self._geometry))
         m.d.comb += [
             counters.clear.eq(self.counters_clear),
@@ -305,9 +307,7 @@ class Programmer(wiring.Component):
             in_range.eq((wanted_bank < g.banks) & (wanted_row < g.rows)),
             start.eq(wanted & in_range & ~self.command_read),
             start_read.eq(wanted & in_range & self.command_read),
-            self.address_error.eq(
-                (wanted & ~in_range) | (take & stream.tlast & packet_open & ~row_complete)
-            ),
+            self.address_error.eq((wanted & ~in_range) | (take & stream.tlast & packet_open & ~row_complete)),
         ]
         with m.If(wanted):
             m.d.sync += [bank.eq(wanted_bank), row.eq(wanted_row)]

@@ -45,6 +45,8 @@ class Field:
         Software can read it.
     writable : bool
         Software can write it.
+    description : str
+        What it is.
     """
 
     name: str
@@ -55,6 +57,12 @@ class Field:
     pulse: bool
     readable: bool
     writable: bool
+    description: str
+
+    @property
+    def access(self) -> str:
+        """What software can do: "r", "w" or "rw"."""
+        return "r" * self.readable + "w" * self.writable
 
     def place(self, value: int) -> int:
         """Value of the register that holds `value` in this field and 0 elsewhere."""
@@ -96,11 +104,12 @@ def _field(node: FieldNode) -> Field:
         name=node.inst_name,
         low=node.low,
         width=node.width,
-        reset=int(node.get_property("reset") or 0),
+        reset=int(str(node.get_property("reset") or 0)),
         stored=node.is_sw_readable and node.is_sw_writable and not node.is_hw_writable,
         pulse=bool(node.get_property("singlepulse")),
         readable=node.is_sw_readable,
         writable=node.is_sw_writable,
+        description=node.get_property("desc") or "",
     )
 
 

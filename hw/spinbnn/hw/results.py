@@ -1,6 +1,6 @@
 """The result unit: scales the last layer's sums to logits, finds the class, and sends both, image by image."""
 
-from amaranth.hdl import Elaboratable, Module, Mux, Signal, signed
+from amaranth.hdl import Elaboratable, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -90,7 +90,11 @@ class ResultUnit(wiring.Component):
             last_sum.eq(taking & last_lane & (bank == neurons - 1)),
         ]
         with m.If(taking):
-            m.d.sync += [lane.eq(lane + 1), lane_address.eq(lane_address + g.outputs), sum_index.eq(sum_index + 1)]
+            m.d.sync += [
+                lane.eq(lane + 1),
+                lane_address.eq(lane_address + g.outputs),
+                sum_index.eq(sum_index + 1),
+            ]
             with m.If(last_lane):
                 m.d.sync += [lane.eq(0), lane_address.eq(0), bank.eq(bank + 1), neuron.eq(neuron + 1)]
                 m.d.sync += sum_index.eq(sum_index - lane + g.lanes)

@@ -30,11 +30,13 @@ def _run_yosys(rtlil_text: str) -> str:
 
 
 def _plain_names(module: str) -> str:
-    """Turn escaped identifiers (``\\group.last``, ``\\$12``) into plain ones (``group_last``, ``n12``)."""
+    r"""Turn escaped identifiers (``\\group.last``, ``\\$12``) into plain ones (``group_last``, ``n12``)."""
     taken = set(re.findall(r"\b[A-Za-z_]\w*", _ESCAPED.sub(" ", module)))
     names: dict[str, str] = {}
     for name in dict.fromkeys(_ESCAPED.findall(module)):
-        assert not re.fullmatch(r"\w+", name), f"{name} is a Verilog keyword: choose another name in the source"
+        assert not re.fullmatch(r"\w+", name), (
+            f"{name} is a Verilog keyword: choose another name in the source"
+        )
         plain = f"n{len(names)}" if name.startswith("$") else re.sub(r"\W", "_", name)
         while plain in taken:
             plain += "_"
@@ -70,6 +72,8 @@ def emit_verilog(geometry: Geometry, *, injector: bool = True) -> str:
     """
     blocks = Library().convert(Accelerator(geometry, injector=injector))
     text = _run_yosys("\n".join(blocks.values()))
-    modules = {match[1]: match[0] for match in re.finditer(r"^module (\w+).*?^endmodule\n", text, re.S | re.M)}
+    modules = {
+        match[1]: match[0] for match in re.finditer(r"^module (\w+).*?^endmodule\n", text, re.S | re.M)
+    }
     cells = [cell_source(name) for name in CELL_FILES]
     return _header(geometry, injector) + "\n".join([_plain_names(modules[name]) for name in blocks] + cells)
