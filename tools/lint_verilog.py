@@ -9,7 +9,7 @@ from pathlib import Path
 
 import spinbnn.hw
 from spinbnn.golden.geometry import PRESETS
-from spinbnn.hw.generator import emit_verilog
+from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import tools
 
 GEOMETRIES = ("64x64", "5x24", "3x100", "8x16x3")  # the default; sizes that divide nothing; two slices; lanes
