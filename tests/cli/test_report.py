@@ -12,7 +12,7 @@ from rich.console import Console
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import operating_point
+from spinbnn.golden.mram import COUNTERS, operating_point
 from spinbnn.golden.network import random_network
 from spinbnn.sim import show
 from spinbnn.sim.charts import column_chart, share_chart, ticks
@@ -55,7 +55,7 @@ def test_text_says_everything_a_run_gave(make_report: MakeReport) -> None:
     assert "  ▁▃▅▆█" in lines  # 2/4 of 7 steps rounds to the even 4, block 5 of 8
     # 3 groups x 2 words and 2 groups x 1 word, in 5 banks of 24 bits, 700 fJ a bit.
     assert f"  reading the array for an image: {show.energy(8 * 5 * 24 * 700_000)}" in lines
-    assert row(lines, "an image, steady") == ["52.0", "loops 50"]
+    assert row(lines, "an image, steady") == ["52.0", "loops 50.0"]
     assert row(lines, "ratio to the loops") == ["1.0400", "target 1.02: missed"]
     assert row(lines, "the run") == ["512", "predicted 512"]
     assert row(lines, "programming") == ["2,048", "predicted 2,048"]
@@ -94,6 +94,24 @@ def test_text_when_nothing_was_programmed(make_report: MakeReport) -> None:
     lines = printed(make_report(loading="backdoor", bits_programmed=[0] * 5))
     assert "Banks (loaded backdoor)" in lines
     assert "  bits wrong, bank by bank:" in lines
+
+
+def test_run_that_broke_off_can_be_shown(make_report: MakeReport) -> None:
+    nothing = {
+        "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None, "compared": {},
+        "bits_programmed": [0] * 5, "bits_wrong": [0] * 5, "counters": dict.fromkeys(COUNTERS, [0] * 5),
+        "run_clocks": 0, "run_clocks_predicted": None, "program_clocks": 0, "program_clocks_predicted": 0,
+        "steady_clocks_per_image": 0.0, "utilisation": 0.0, "simulated_clocks": 0, "simulation_seconds": 0.0,
+    }  # fmt: skip
+    report = make_report(match=False, first_difference="the testbench failed: x", **nothing)
+    lines = printed(report)
+    assert lines[-1] == "MISMATCH: the testbench failed: x"
+    assert "The run broke off: nothing was measured." in lines
+    assert not [line for line in lines if "Accuracy" in line or "Clocks" in line]
+    texts = _Page(to_html(report)).texts
+    assert "The run broke off: nothing was measured." in texts
+    assert "Accuracy" not in texts
+    assert json.loads(to_json(report))["result"]["match"] is False
 
 
 def test_operating_point_in_words(make_report: MakeReport) -> None:
@@ -183,7 +201,7 @@ def test_html_without_labels_and_with_stalls(make_report: MakeReport) -> None:
     none = {"labels": None, "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None}
     stalls = StallProfile(seed=3, image_idle=0.5)
     texts = _Page(to_html(make_report(run_clocks_predicted=None, stalls=stalls, **none))).texts
-    assert "The images have no labels." in texts
+    assert "8 images, without labels." in texts
     assert "no prediction with stalls" in texts
     assert "random, seed 3" in texts
 

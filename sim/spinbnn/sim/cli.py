@@ -168,10 +168,8 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
 ]
-NetworkFile = Annotated[
-    Path | None,
-    typer.Argument(metavar="NETWORK", help="A network file (.npz). Without one: the shipped MNIST network."),
-]
+_SHIPPED = Path(MNIST_NETWORK.stem)
+_NETWORK_HELP = f"A network file (.npz), or {_SHIPPED}: the shipped MNIST network."
 
 
 @app.command()
@@ -180,7 +178,7 @@ def run(
     context: typer.Context,
     *,
     geometry: "Geometry",
-    network_path: NetworkFile = None,
+    network_path: Annotated[Path, typer.Argument(metavar="NETWORK", help=_NETWORK_HELP)] = _SHIPPED,
     images: Annotated[
         int,
         typer.Option("--images", "-n", metavar="N", min=1, help="How many images.", rich_help_panel=_IMAGES),
@@ -298,7 +296,7 @@ def run(
     ):
         if probability is not None and not 0 <= probability <= 1:
             raise OperatingPointError(f"{name} must be a probability from 0 to 1, not {probability}")
-    network, network_source = _load_network(network_path)
+    network = _load_network(network_path)
     dataset, image_source = _load_images(data, images, network)
     point = operating_point(
         write_error_rate,
@@ -329,14 +327,15 @@ def run(
 
     from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
 
-    report = Report(job, result, context.obj, network_source, image_source)
+    report = Report(job, result, context.obj, str(network_path), image_source)
     document = to_json(report)
     write_whole(build_dir / "report.json", document)
     write_whole(html, to_html(report))
     if as_json:
         typer.echo(document, nl=False)
     else:
-        _print(to_text(report, saved=(html, build_dir / "report.json")))
+        saved = [html, build_dir / "report.json", *([Path(result.waves)] if result.waves else [])]
+        _print(to_text(report, saved))
     return 0 if result.match else 1
 
 
@@ -345,7 +344,10 @@ def run(
 def generate(
     *,
     geometry: "Geometry",
-    network_path: NetworkFile = None,
+    network_path: Annotated[
+        Path | None,
+        typer.Argument(metavar="NETWORK", help=f"{_NETWORK_HELP} Its memory images are written, too."),
+    ] = None,
     output_dir: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to write.", rich_help_panel=_OUTPUT),
@@ -363,9 +365,10 @@ def generate(
     """Write the accelerator as Verilog, with all that belongs to it.
 
     The folder gets the Verilog, a JSON manifest (parameters, ports, registers,
-    hash), a FuseSoC core file, the register map as SystemRDL, C header and
-    documentation, and the images of the network's descriptors, thresholds and
-    weights.
+    hashes), a FuseSoC core file, Verilator waivers, and the register map as
+    SystemRDL, C header and document. The hardware runs any network that fits; with
+    NETWORK, the folder also gets what makes it run that one: the contents of its
+    tables and of the program stream, for $readmemh.
 
     [bold]Examples[/]
 
@@ -373,34 +376,26 @@ def generate(
 
       spinbnn generate -o asic --no-injector --banks 32 --rows 1024
 
-      spinbnn generate mine.npz -o small --geometry 5x24
+      spinbnn generate mnist_1024 -o build/verilog --banks 96
     """
     from spinbnn.hw.generator import generate as write
 
-    network, source = _load_network(network_path)
+    network = None if network_path is None else _load_network(network_path)
     manifest = write(output_dir, geometry, network=network, injector=injector)
-    files = {path.name: path.stat().st_size for path in sorted(output_dir.iterdir()) if path.is_file()}
     if as_json:
-        _print_json(
-            {"output": str(output_dir), "network": source, "files": files, "manifest": manifest.to_dict()}
-        )
+        _print_json({"output": str(output_dir), "manifest": manifest.to_dict()})
     else:
         from spinbnn.sim import show
 
-        _print(
-            show.titled(
-                f"{output_dir}, for {source}", [(name, f"{size:,} bytes") for name, size in files.items()]
-            )
-        )
+        paths = [output_dir / name for name in (*manifest.files, "spinbnn.json")]
+        _print(show.pairs([(str(path), f"{path.stat().st_size:,} bytes") for path in paths]))
     return 0
 
 
 @app.command()
 @geometry_options
 def info(
-    path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A network file (.npz) or a manifest (.json).")
-    ],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help=f"{_NETWORK_HELP} Or a manifest (.json).")],
     *,
     geometry: "Geometry",
     as_json: Json = False,
@@ -413,7 +408,7 @@ def info(
 
     [bold]Examples[/]
 
-      spinbnn info mine.npz
+      spinbnn info mnist_1024
 
       spinbnn info mine.npz --geometry 16x32 --json
 
@@ -424,7 +419,7 @@ def info(
     if path.suffix == ".json":
         document, shown = describe.manifest(path)
     else:
-        document, shown = describe.network(path, geometry)
+        document, shown = describe.network(_network_file(path), geometry)
     if as_json:
         _print_json(document)
     else:
@@ -518,22 +513,20 @@ def train(
         from spinbnn.sim import show
 
         equal = f"{outcome.equal} of {outcome.images} test images"
-        _print(
-            show.titled(
-                str(output),
-                [("accuracy", f"{outcome.accuracy:.2%}"), ("equal to the trained network", equal)],
-            )
-        )
+        rows = [("accuracy", f"{outcome.accuracy:.2%}"), ("equal to the trained network", equal)]
+        _print(show.named([("written", str(output)), *rows]))
     return 0 if outcome.equal == outcome.images else 1
 
 
-def _load_network(path: Path | None) -> "tuple[Network, str]":
-    """Return a network and where it came from."""
+def _network_file(path: Path) -> Path:
+    """Return the file that is meant: the shipped network goes by its name."""
+    return MNIST_NETWORK if path == _SHIPPED and not path.exists() else path
+
+
+def _load_network(path: Path) -> "Network":
     from spinbnn.golden.network_file import load_network
 
-    if path is None:
-        return load_network(MNIST_NETWORK), f"the shipped {MNIST_NETWORK.name}"
-    return load_network(path), str(path)
+    return load_network(_network_file(path))
 
 
 def _load_images(data_dir: Path | None, count: int, network: "Network") -> "tuple[Dataset, str]":

@@ -108,6 +108,11 @@ class Report:
         return "MATCH" if self.result.match else f"MISMATCH: {self.result.first_difference}"
 
     @property
+    def measured(self) -> bool:
+        """Whether the run came to its end; a run that broke off has only its verdict to show."""
+        return bool(self.result.compared)
+
+    @property
     def network_title(self) -> str:
         """The network's name and its layer sizes."""
         return network_title(self.job.network)
@@ -137,6 +142,11 @@ class Report:
         return self.result.steady_clocks_per_image / self.result.loop_clocks_per_image
 
     @property
+    def target(self) -> str:
+        """Whether the ratio is within its target."""
+        return f"target {CLOCKS_TARGET}: {'met' if self.clocks_ratio <= CLOCKS_TARGET else 'missed'}"
+
+    @property
     def wrong_rate(self) -> float | None:
         """Wrong bits a programmed bit; None where none was programmed."""
         programmed = sum(self.result.bits_programmed)
@@ -161,12 +171,13 @@ class Report:
 
     @property
     def clocks_a_second(self) -> float:
-        """Clocks simulated a second."""
-        return self.result.simulated_clocks / self.result.simulation_seconds
+        """Clocks simulated a second; 0 where none was."""
+        seconds = self.result.simulation_seconds
+        return self.result.simulated_clocks / seconds if seconds else 0.0
 
     @property
     def accuracies(self) -> list[tuple[str, float]]:
-        """What is known of the accuracy: name and fraction."""
+        """What is known of the accuracy: name and fraction. Nothing without labels."""
         result = self.result
         named = (
             ("golden, ideal", result.accuracy_ideal),
@@ -230,18 +241,23 @@ def to_text(report: Report, saved: Sequence[Path] = ()) -> RenderableType:
         Text.assemble((report.network_title, "bold"), " on ", (report.machine_title, "bold")),
         Text(f"{report.write_errors}; seed {report.job.seed}; {report.result.simulator}", style="dim"),
         Text(""),
+        *(_measurements(report) if report.measured else [Text("The run broke off: nothing was measured.")]),
+        *(Text(f"note: {note}") for note in report.result.notes),
+        *(_unbroken(str(path), "dim") for path in saved),
+        _unbroken(report.verdict, style),
+    )
+
+
+def _measurements(report: Report) -> list[RenderableType]:
+    compared = [(name.replace("_", " "), show.count(count)) for name, count in report.result.compared.items()]
+    return [
         *_accuracy_text(report),
         *_bank_text(report),
         *_clock_text(report),
         show.heading("Compared with golden"),
-        show.pairs(
-            [(name.replace("_", " "), show.count(count)) for name, count in report.result.compared.items()]
-        ),
-        *(Text(f"  note: {note}") for note in report.result.notes),
+        show.pairs(compared),
         Text(""),
-        *(_unbroken(str(path), "dim") for path in saved),
-        _unbroken(report.verdict, style),
-    )
+    ]
 
 
 def _unbroken(text: str, style: str) -> Text:
@@ -291,7 +307,6 @@ def _batch(report: Report) -> str:
 
 def _clock_text(report: Report) -> list[RenderableType]:
     result = report.result
-    met = "met" if report.clocks_ratio <= CLOCKS_TARGET else "missed"
     predicted = "no prediction with stalls"
     if result.run_clocks_predicted is not None:
         predicted = f"predicted {result.run_clocks_predicted:,}"
@@ -299,9 +314,9 @@ def _clock_text(report: Report) -> list[RenderableType]:
         (
             "an image, steady",
             f"{result.steady_clocks_per_image:,.1f}",
-            f"loops {result.loop_clocks_per_image:,}",
+            f"loops {result.loop_clocks_per_image:,.1f}",
         ),
-        ("ratio to the loops", f"{report.clocks_ratio:.4f}", f"target {CLOCKS_TARGET}: {met}"),
+        ("ratio to the loops", f"{report.clocks_ratio:.4f}", report.target),
         ("the run", show.count(result.run_clocks), predicted),
         ("programming", show.count(result.program_clocks), f"predicted {result.program_clocks_predicted:,}"),
         ("utilisation of the array", f"{result.utilisation:.1%}", ""),
@@ -322,7 +337,7 @@ def to_html(report: Report) -> str:
     )
     environment.filters.update(count=show.count, energy=show.energy)
     result, clocks = report.result, [(layer.name, float(layer.clocks)) for layer in report.layers]
-    stalled = (report.clocks_ratio - 1) * sum(value for _, value in clocks)
+    stalled = max(0.0, report.clocks_ratio - 1) * sum(value for _, value in clocks)
     charts = {
         "wrong": column_chart(result.bits_wrong, title="Wrong bits by bank", unit="bits", kind="wrong"),
         "write": _energy_chart(report.write_energy_aj, "Write energy by bank", "write"),
@@ -337,7 +352,6 @@ def to_html(report: Report) -> str:
         job=report.job,
         result=result,
         document=report.to_dict(),
-        target=CLOCKS_TARGET,
         charts=charts,
         probability_unit=2**PROBABILITY_BITS,
     )
@@ -363,5 +377,6 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SpinbnnError(f"{path} cannot be written ({error.strerror}): name a writable folder") from error
+    finally:
+        part.unlink(missing_ok=True)

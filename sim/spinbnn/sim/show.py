@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -73,6 +72,11 @@ def columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def titled(title: str, rows: Sequence[tuple[str, ...]]) -> Group:
-    """Return `pairs` under a heading."""
-    return Group(heading(title), pairs(rows))
+def named(rows: Sequence[tuple[str, str]]) -> Table:
+    """Return a table of names and texts."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(f"  {name}", text)
+    return table
