@@ -5,7 +5,9 @@ from amaranth.lib.wiring import In, Out
 
 
 class AxiLite(wiring.Signature):
-    """AXI4-Lite with 32-bit data, seen from the manager. ``awprot`` and ``arprot`` are left out: nothing depends on them.
+    """AXI4-Lite with 32-bit data, seen from the manager.
+
+    ``awprot`` and ``arprot`` are left out: nothing depends on them.
 
     Parameters
     ----------

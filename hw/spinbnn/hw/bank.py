@@ -29,8 +29,10 @@ class Bank(wiring.Component):
         Population counts of the masks of the clock before.
     control : In(DatapathControl)
         Pipeline control, the same for all banks.
-    threshold_read_enable, threshold_read_row, threshold_write_enable, threshold_write_row, threshold_write_data
-        Threshold memory: {flip, start value of the accumulator}; read in the clock before `accumulate_first`.
+    threshold_read_enable, threshold_read_row
+        Fetches the neuron's threshold, in the clock before `accumulate_first`.
+    threshold_write_enable, threshold_write_row, threshold_write_data
+        Writes a threshold: the accumulator's start value, and above it the flip.
     bits : Out(lanes)
         Binary activation of every lane once the accumulators are complete.
     sums : Out(lanes * accumulator_bits)

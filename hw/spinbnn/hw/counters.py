@@ -52,8 +52,8 @@ class RowEvents(data.StructLayout):
 class BankCounters(wiring.Component):
     """Counters of all banks in one memory, with the engine's reads added on the way out.
 
-    An update takes `UPDATE_CLOCKS` clocks: each clock one counter is fetched and its increment multiplied out, in the
-    next it is written. Increments of one counter never follow each other directly, so none is lost.
+    An update takes 13 clocks: in each of the first 12 a counter is fetched and its increment multiplied out,
+    in the next it is written. Increments of one counter never follow each other directly, so none is lost.
 
     Parameters
     ----------

@@ -68,8 +68,8 @@ def threshold_words(network: Network, placement: Placement, geometry: Geometry) 
     Returns
     -------
     ndarray of uint32, shape (rows, banks)
-        The accumulator's start value (the negated threshold) and, in bit 31, the flip; neurons that do not exist are 0.
-        `rows` is the number of threshold rows the network takes.
+        The accumulator's start value (the negated threshold) and, in bit 31, the flip; 0 where there is no
+        neuron. `rows` is the number of threshold rows the network takes.
     """
     rows = []
     for layer, place in zip(network.layers, placement.layers, strict=True):

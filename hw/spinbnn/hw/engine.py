@@ -58,8 +58,9 @@ class BeatInfo(data.StructLayout):
 class Engine(wiring.Component):
     """Issues beats: neuron group, word, plane, layer after layer, batch after batch.
 
-    The timing is that of `docs/architecture.md`, section Timing. A beat is issued in clock t; rows and operands are
-    there in t+1, counts in t+2, word sums in t+3, accumulators in t+4, when a finished group is captured.
+    The timing is that of `docs/architecture.md`, section Timing. A beat is issued in clock t; rows and
+    operands are there in t+1, counts in t+2, word sums in t+3, accumulators in t+4, when a finished group is
+    captured.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 """Generate an accelerator: Verilog, manifest, register map, FuseSoC core, and a network's memory images."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from spinbnn.hw.counters import Counter
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
 from spinbnn.hw.library import TOP, ports, used
 from spinbnn.hw.manifest import Manifest
-from spinbnn.hw.registers import REGISTERS, compile_rdl
+from spinbnn.hw.registers import REGISTERS, Register, compile_rdl
 from spinbnn.hw.verilog import emit_verilog
 
 
@@ -80,7 +79,7 @@ def generate(
 
 
 def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
-    """Write all files beside their places first, then move them in, so that a failure leaves nothing half written."""
+    """Write all files beside their places first, then move them in: a failure leaves nothing half written."""
     try:
         output_dir.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output_dir.name}.", dir=output_dir.parent) as part:
@@ -88,7 +87,7 @@ def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
                 Path(part, name).write_text(text, encoding="utf-8")
             output_dir.mkdir(exist_ok=True)
             for name in texts:
-                os.replace(Path(part, name), output_dir / name)
+                Path(part, name).replace(output_dir / name)
     except OSError as error:
         raise SpinbnnError(
             f"{output_dir}: cannot be written ({error.strerror}), expected a folder in a writable place"
@@ -105,7 +104,7 @@ def _port_list(geometry: Geometry) -> list[dict[str, Any]]:
     ]
 
 
-def _register(register: Any) -> dict[str, Any]:
+def _register(register: Register) -> dict[str, Any]:
     return {
         "name": register.name,
         "offset": register.offset,
@@ -173,9 +172,8 @@ def _register_document() -> str:
     for register in REGISTERS:
         lines.append(f"| 0x{register.offset:03X} | **{register.name}** | | | | | {register.description} |")
         for f in register.fields:
-            lines.append(
-                f"| | | {f.low + f.width - 1}:{f.low} | {f.name} | {f.access} | {f.reset:#x} | {f.description} |"
-            )
+            bits = f"{f.low + f.width - 1}:{f.low}"
+            lines.append(f"| | | {bits} | {f.name} | {f.access} | {f.reset:#x} | {f.description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -15,8 +15,9 @@ PROBABILITY_BITS = 32
 class ErrorInjector(wiring.Component):
     """Draws one Bernoulli bit a cell by binary expansion, 64 random bits a clock.
 
-    For each bit of the probability, least significant first, and for each 64-bit slice of the row one random word
-    ``r`` is drawn, and ``fail = p_bit ? fail | r : fail & r``. After 32 of them ``fail`` is 1 with probability p exactly.
+    For each bit of the probability, least significant first, and for each 64-bit slice of the row one random
+    word ``r`` is drawn, and ``fail = p_bit ? fail | r : fail & r``. After 32 of them ``fail`` is 1 with
+    probability p exactly.
 
     Parameters
     ----------

@@ -146,7 +146,7 @@ class Lane(wiring.Component):
             m.d.sync += held.eq(self.bits)
 
     def _fill(self) -> Value:
-        # Where chunks divide the word, fill levels are multiples of the chunk: the shifter then has few inputs.
+        # Where chunks divide the word, fill levels are multiples of the chunk: then the shifter is small.
         size = chunk_bits(self._geometry)
         zeros = (size & -size).bit_length() - 1 if self._geometry.word_bits % size == 0 else 0
         return Cat(Const(0, zeros), self.pack.fill[zeros:])

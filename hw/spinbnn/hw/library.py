@@ -1,7 +1,7 @@
-"""The library of Verilog modules that a design is made of: each distinct block once, however often it is used.
+"""The library of Verilog modules that a design is made of: each block once, however often it is used.
 
-Amaranth writes one module an instance (64 banks would be 64 copies). Here a block is converted by itself, and its parent
-instantiates it by name. The library travels through Amaranth's `platform` argument.
+Amaranth writes one module an instance (64 banks would be 64 copies). Here a block is converted by itself, and
+its parent instantiates it by name. The library travels through Amaranth's `platform` argument.
 """
 
 import re
@@ -26,8 +26,8 @@ def ports(block: wiring.Component) -> Iterator[tuple[str, Member, Value]]:
 
 
 def used(block: Block) -> Block:
-    """Tell Amaranth that `block` need not be elaborated; it warns of those that never are. Returns `block`."""
-    block._MustUse__used = True  # type: ignore[attr-defined]
+    """Tell Amaranth, which warns of blocks that it never elaborates, not to warn of `block`; return it."""
+    block._MustUse__used = True
     return block
 
 

@@ -36,7 +36,8 @@ class Manifest:
     files : dict of str to str
         SHA-256 of every generated file, by its name.
     network : dict or None
-        ``name``, ``input_elements``, ``input_planes``, ``layers`` and ``outputs`` of the network that was placed.
+        The network that was placed: ``name``, ``input_elements``, ``input_planes`` and ``layers``, each with
+        its ``name``, ``inputs`` and ``outputs``.
     schema_version : int
         Version of this format.
     """

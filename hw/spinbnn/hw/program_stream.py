@@ -12,7 +12,10 @@ HeaderLayout = data.StructLayout({"row": 32, "bank": 12, "bank_count": 12, "poin
 
 
 def header(row: int, bank: int, bank_count: int, point: int) -> int:
-    """Header beat of a packet that fills banks ``bank .. bank + bank_count - 1`` of `row`, then of the next rows."""
+    """Header beat of a packet.
+
+    It fills banks ``bank .. bank + bank_count - 1`` of `row`, then of the rows that follow.
+    """
     fields = {"row": row, "bank": bank, "bank_count": bank_count, "point": point}
     return sum(value << HeaderLayout[name].offset for name, value in fields.items())
 

@@ -32,8 +32,8 @@ class PointLayout(data.Struct):
 class Programmer(wiring.Component):
     """Programs rows from the program stream or from registers, one at a time.
 
-    The steps, the counters and the random draws of a row are those of `docs/architecture.md`, section MRAM; the clocks
-    they take are in its section Timing.
+    The steps, the counters and the random draws of a row are those of `docs/architecture.md`, section MRAM;
+    the clocks they take are in its section Timing.
 
     Parameters
     ----------

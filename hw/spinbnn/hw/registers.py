@@ -1,4 +1,4 @@
-"""The register map: read from ``registers.rdl``, given to Python, and built as an AXI4-Lite register block."""
+"""The register map: read from ``registers.rdl``, given to Python, built as an AXI4-Lite register block."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Field:
         return value << self.low
 
     def extract(self, word: int) -> int:
-        """This field's value in the register value `word`."""
+        """Value of this field in the register value `word`."""
         return (word >> self.low) & ((1 << self.width) - 1)
 
 
@@ -156,9 +156,10 @@ REGISTERS = RegisterMap()
 class RegisterBlock(wiring.Component):
     """AXI4-Lite registers as ``registers.rdl`` defines them.
 
-    A write takes effect in the clock after its address and data were accepted; pulses and strobes last that one
-    clock, when stored values are already new. Writes take whole words: a write with a zero strobe bit, to a
-    register that software cannot write, or to no register, and a read of no register, answer SLVERR and do nothing.
+    A write takes effect in the clock after its address and data were accepted; pulses and strobes last that
+    one clock, when stored values are already new. Writes take whole words: a write with a zero strobe bit, to
+    a register that software cannot write, or to no register, and a read of no register, answer SLVERR and do
+    nothing. What software can only write reads 0.
 
     Members
     -------

@@ -1,4 +1,4 @@
-"""The result unit: scales the last layer's sums to logits, finds the class, and sends both, image by image."""
+"""The result unit: scales the last layer's sums to logits, finds the class, sends both image by image."""
 
 from amaranth.hdl import Elaboratable, Module, Signal, signed
 from amaranth.lib import wiring
@@ -66,12 +66,15 @@ class ResultUnit(wiring.Component):
         m = Module()
         g = self._geometry
         logits = Ram(m, "logits", 32, g.lanes * g.outputs)
-        complete = self._elaborate_scaling(m, logits)
-        self._elaborate_sending(m, logits, complete)
+        complete, images = self._elaborate_scaling(m, logits)
+        self._elaborate_sending(m, logits, complete, images)
         return m
 
-    def _elaborate_scaling(self, m: Module, logits: Ram) -> Signal:
-        """Scale the sums, one a clock; return the pulse that says a batch's last logit is being stored."""
+    def _elaborate_scaling(self, m: Module, logits: Ram) -> tuple[Signal, Signal]:
+        """Scale the sums, one a clock.
+
+        Returns the pulse that says a batch's last logit is being stored, and the number of its images.
+        """
         g = self._geometry
         held = Signal(g.banks * g.lanes * g.accumulator_bits)
         taking = Signal()
@@ -149,10 +152,10 @@ class ResultUnit(wiring.Component):
             logits.write_address.eq(product_address),
             logits.write_data.eq(product + bias),
         ]
-        self._batch_images = images
-        return product_last
+        return product_last, images
 
-    def _elaborate_sending(self, m: Module, logits: Ram, complete: Signal) -> None:
+    def _elaborate_sending(self, m: Module, logits: Ram, complete: Signal, batch_images: Signal) -> None:
+        """Send a batch's logits, image by image, each image's class behind them."""
         g, stream = self._geometry, self.stream
         sending = Signal()
         images_left = Signal(range(g.lanes + 1))
@@ -174,7 +177,7 @@ class ResultUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += run_images_left.eq(self.images)
         with m.If(complete):
-            m.d.sync += [sending.eq(1), images_left.eq(self._batch_images), image_address.eq(0)]
+            m.d.sync += [sending.eq(1), images_left.eq(batch_images), image_address.eq(0)]
 
         with m.FSM(name="send"):
             with m.State("READ"):

@@ -8,9 +8,10 @@ from amaranth._toolchain.yosys import find_yosys
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.accelerator import Accelerator
 from spinbnn.hw.cells import CELL_FILES, cell_source
-from spinbnn.hw.library import Library
+from spinbnn.hw.library import TOP, Library
 
-# `proc` leaves assignments and clocked blocks only: combinational always-blocks hold X in Icarus until an input changes.
+# `proc` leaves assignments and clocked blocks only: combinational always-blocks hold X in Icarus until an
+# input changes.
 _PASSES = (
     "proc",
     "opt_expr",
@@ -48,7 +49,7 @@ def _plain_names(module: str) -> str:
 def _header(geometry: Geometry, injector: bool) -> str:
     fields = ", ".join(f"{name} {value}" for name, value in geometry.to_dict().items())
     return (
-        f"// spinbnn {version('spinbnn')}: binarized-neural-network accelerator with weights in banked MRAM.\n"
+        f"// {TOP} {version(TOP)}: binarized-neural-network accelerator with weights in banked MRAM.\n"
         f"// {fields}, {'with' if injector else 'without'} error injector.\n"
         "// Generated from Amaranth; do not edit.\n\n"
     )
@@ -67,8 +68,8 @@ def emit_verilog(geometry: Geometry, *, injector: bool = True) -> str:
     Returns
     -------
     str
-        Plain SystemVerilog, top module ``spinbnn`` first, each distinct module once; the same text for the same
-        parameters, byte for byte.
+        Plain SystemVerilog, top module ``spinbnn`` first, each distinct module once; the same text for the
+        same parameters, byte for byte.
     """
     blocks = Library().convert(Accelerator(geometry, injector=injector))
     text = _run_yosys("\n".join(blocks.values()))

@@ -28,8 +28,8 @@ class XnorPopcount(wiring.Component):
     """Masked XNOR-popcount with bit-plane weighting and accumulation.
 
     A plane of a word contributes ``2 * popcount(~(row ^ operand) & mask) - popcount(mask)``. Planes come most
-    significant first and are folded by doubling, so no shifter is needed; the finished word sum is added to the
-    accumulator. Latency from `row` and `operand` to `accumulator` is 3 clocks.
+    significant first and are folded by doubling, so no shifter is needed; the finished word sum is added to
+    the accumulator. Latency from `row` and `operand` to `accumulator` is 3 clocks.
 
     Parameters
     ----------
