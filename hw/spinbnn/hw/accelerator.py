@@ -123,7 +123,7 @@ class Accelerator(wiring.Component):
             m.d.sync += program_error.eq(1)
         with m.If(loader.frame_error):
             m.d.sync += image_error.eq(1)
-        with m.If(registers.CONTROL_start & ~running):
+        with m.If(registers.CONTROL_start & ~running & registers.IMAGES_value.any()):
             m.d.sync += waiting.eq(1)
         with m.If(start):
             m.d.sync += [waiting.eq(0), running.eq(1), done.eq(0)]
@@ -190,9 +190,7 @@ class Accelerator(wiring.Component):
         for word in range(8):
             m.d.comb += [
                 getattr(registers, f"ROW_DATA_{word}_value").eq(programmer.row_data.word_select(word, 32)),
-                getattr(registers, f"RNG_STATE_{word}_value").eq(programmer.rng_state.word_select(word, 32)),
                 programmer.data_load_enable[word].eq(getattr(registers, f"ROW_DATA_{word}_strobe")),
-                programmer.rng_load_enable[word].eq(getattr(registers, f"RNG_STATE_{word}_strobe")),
             ]
         m.d.comb += [
             programmer.hold.eq(running),
@@ -202,7 +200,6 @@ class Accelerator(wiring.Component):
             programmer.command_bank.eq(registers.ROW_BANK_value),
             programmer.command_row.eq(registers.ROW_INDEX_value),
             programmer.data_load.eq(registers.write_data),
-            programmer.rng_load.eq(registers.write_data),
             programmer.read_row_energy.eq(registers.READ_ROW_ENERGY_value),
             programmer.counters_clear.eq(registers.CONTROL_clear_counters),
             programmer.counters_engine_read.eq(engine.row_enable),
@@ -212,6 +209,16 @@ class Accelerator(wiring.Component):
             registers.COUNTER_LO_value.eq(programmer.counters_value[:32]),
             registers.COUNTER_HI_value.eq(programmer.counters_value[32:]),
         ]
+        if self._injector:
+            self._connect_random_state(m, registers, programmer)
+
+    def _connect_random_state(self, m: Module, registers: RegisterBlock, programmer: Programmer) -> None:
+        m.d.comb += programmer.rng_load.eq(registers.write_data)
+        for word in range(8):
+            m.d.comb += [
+                getattr(registers, f"RNG_STATE_{word}_value").eq(programmer.rng_state.word_select(word, 32)),
+                programmer.rng_load_enable[word].eq(getattr(registers, f"RNG_STATE_{word}_strobe")),
+            ]
 
     def _connect_tables(
         self, m: Module, registers: RegisterBlock, engine: Engine, results: ResultUnit, banks: list[Bank]
