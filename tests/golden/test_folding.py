@@ -28,8 +28,8 @@ def batch_norm_bit(gamma: float, beta: float, mean: float, variance: float, epsi
 def folded(
     gamma: float, beta: float, mean: float, variance: float, epsilon: float, low: int, high: int
 ) -> tuple[int, bool]:
-    channel = (np.array([value]) for value in (gamma, beta, mean, variance))
-    threshold = fold_batch_norm(*channel, epsilon, low, high)
+    channel = np.array([gamma, beta, mean, variance]).reshape(4, 1)
+    threshold = fold_batch_norm(channel[0], channel[1], channel[2], channel[3], epsilon, low, high)
     return int(threshold.values[0]), bool(threshold.flip[0])
 
 

@@ -316,7 +316,7 @@ def test_logit_that_could_overflow(path: Path) -> None:
         load_network(path)
 
 
-DAMAGE = settings(deadline=None, derandomize=True, max_examples=400)
+DAMAGE = settings(deadline=None, derandomize=True, max_examples=200)
 
 
 def loads_equal_or_says_why(path: Path) -> None:
