@@ -51,9 +51,8 @@ lint: setup ## ruff, mypy, and Verilator -Wall and Yosys check on the emitted Ve
 verilog: setup ## the Verilog of the default geometry, with its manifest, in build/verilog
 	$(BIN)/spinbnn generate -o build/verilog $(ARGS)
 
-waves: setup ## the main job on two images, with its waveform in build/waves/run.fst
-	mkdir -p build/waves
-	$(BIN)/spinbnn run --images 2 --waves build/waves/run.fst $(ARGS)
+waves: setup ## two images, put in without programming, with their waveform in build/waves/run.fst
+	$(BIN)/spinbnn run --images 2 --backdoor --waves build/waves/run.fst $(ARGS)
 
 bench: setup ## measure the numbers the README quotes
 	$(BIN)/python -m bench $(ARGS)
