@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -42,6 +43,10 @@ _VERILATOR_FLAGS = (
     "-Wno-lint",
 )
 _VERILATOR_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+
+
+# Rewriting the assertions of every module that is imported costs more time than importing them.
+_COCOTB = {"COCOTB_ANSI_OUTPUT": "0", "COCOTB_REWRITE_ASSERTION_FILES": ""}
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ class _PolledRunner(cocotb_runner.Runner):
 
 
 class _Verilator(_PolledRunner, cocotb_runner.Verilator):
+    runtime: Path  # where the objects of Verilator's runtime are kept, which are the same for all designs
+
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(self.tool.path)
 
@@ -134,7 +141,22 @@ class _Verilator(_PolledRunner, cocotb_runner.Verilator):
         verilate, make = super()._build_command()
         # Our Verilog marks what Python may see. With everything public nothing could be optimised away.
         verilate.remove("--public-flat-rw")
-        return [verilate, [*make, *_VERILATOR_MAKE, *self.tool.make_variables]]
+        make += [*_VERILATOR_MAKE, *self.tool.make_variables]
+        kept = [str(file) for file in self.runtime.glob("*.o")]
+        # Newer than their sources, they are not made again; they take longer than most designs.
+        return [verilate, *([["cp", *kept, str(self.build_dir)]] if kept else []), make]
+
+    def keep_runtime(self) -> None:
+        """Keep the objects of the runtime for the next build."""
+        if self.runtime.is_dir():
+            return
+        with tempfile.TemporaryDirectory(dir=self.runtime.parent, ignore_cleanup_errors=True) as scratch:
+            published = Path(scratch) / "published"
+            published.mkdir()
+            for file in self.build_dir.glob("verilated*.o"):
+                shutil.copy(file, published)
+            with suppress(OSError):  # another process was first
+                published.rename(self.runtime)
 
 
 class _Icarus(_PolledRunner, cocotb_runner.Icarus):
@@ -143,7 +165,7 @@ class _Icarus(_PolledRunner, cocotb_runner.Icarus):
 
 def _runner(tool: Tool, waves: bool, poll: Poll | None) -> _PolledRunner:
     kind = {"verilator": _Verilator, "icarus": _Icarus}[tool.name]
-    runner = kind()
+    runner: _PolledRunner = kind()
     runner.tool = tool
     runner.record_waves = waves
     runner.poll = poll
@@ -253,8 +275,11 @@ def _build_into(
 ) -> None:
     for file, text in sources.items():
         (directory / file).write_text(text)
+    runner = _runner(tool, waves, poll)
+    if isinstance(runner, _Verilator):
+        runner.runtime = directory.parent / f"runtime-{_digest(tool, {}, '', flags)}"
     try:
-        _runner(tool, waves, poll).build(
+        runner.build(
             sources=[directory / file for file in sources],
             hdl_toplevel=top,
             build_dir=directory,
@@ -266,6 +291,8 @@ def _build_into(
         raise SimulatorError(
             f"{tool.version} could not build the design: {_first_error(log)} (see {log})"
         ) from None
+    if isinstance(runner, _Verilator):
+        runner.keep_runtime()
 
 
 def _first_error(log: Path) -> str:
@@ -332,7 +359,7 @@ def simulate(
             seed=seed,
             test_args=test_args,
             plusargs=plusargs,
-            extra_env={"COCOTB_ANSI_OUTPUT": "0", **environment},
+            extra_env={**_COCOTB, **environment},
             waves=waves is not None,
         )
     outcomes = _outcomes(junit)

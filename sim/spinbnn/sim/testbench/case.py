@@ -17,13 +17,8 @@ from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.sim.spec import RunJob, StallProfile
 
 DIRECTORY_VARIABLE = "SPINBNN_RUN_DIRECTORY"
-_SPEC, _NETWORK, _IMAGES, _RESULT, _PROGRESS = (
-    "job.json",
-    "network.npz",
-    "images.npz",
-    "result.json",
-    "progress",
-)
+_SPEC, _NETWORK, _IMAGES, _LABELS = "job.json", "network.npz", "images.npy", "labels.npy"
+_RESULT, _PROGRESS = "result.json", "progress"
 _PROGRESS_SECONDS = 0.2
 
 
@@ -42,8 +37,9 @@ class CaseDirectory:
         """Write what the simulation needs of a job."""
         self.path.mkdir(parents=True, exist_ok=True)
         save_network(job.network, self.path / _NETWORK)
-        labels = {} if job.labels is None else {"labels": job.labels}
-        np.savez(self.path / _IMAGES, images=job.images, **labels)
+        np.save(self.path / _IMAGES, job.images)
+        if job.labels is not None:
+            np.save(self.path / _LABELS, job.labels)
         spec = {
             "geometry": job.geometry.to_dict(),
             "point": dataclasses.asdict(job.point),
@@ -58,12 +54,11 @@ class CaseDirectory:
     def read_job(self) -> RunJob:
         """Return the job; its build directory is this case's."""
         spec = json.loads((self.path / _SPEC).read_text())
-        with np.load(self.path / _IMAGES, allow_pickle=False) as data:
-            images, labels = data["images"], data.get("labels")
+        labels = self.path / _LABELS
         return RunJob(
             network=load_network(self.path / _NETWORK),
-            images=images,
-            labels=labels,
+            images=np.load(self.path / _IMAGES),
+            labels=np.load(labels) if labels.exists() else None,
             geometry=Geometry.from_dict(spec["geometry"]),
             point=OperatingPoint(**spec["point"]),
             build_dir=self.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from spinbnn.sim.testbench.machine import HangError, Machine, ResultBeats
 from spinbnn.sim.testbench.scoreboard import Scoreboard
 
 RUN_DIRECTORY = Path(os.environ[DIRECTORY_VARIABLE])
+gc.freeze()  # what was imported need not be searched for garbage again and again
 CASES = sorted(path.name for path in RUN_DIRECTORY.glob("case*"))
 
 
@@ -187,8 +189,8 @@ class JobRun:
         labels = self._job.labels
         if labels is None:
             return None
-        right = sum(is_ == should for is_, should in zip(classes, labels.tolist(), strict=False))
-        return right / len(labels)
+        right = sum(int(is_ == should) for is_, should in zip(classes, labels.tolist(), strict=False))
+        return float(right / len(labels))
 
     def _patience(self, clocks: int) -> int:
         """Return after how many clocks something that should take `clocks` is given up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 Done = Callable[[int], None]
 
 _POLLS = 100_000
+_REPORT_BEATS = 256
 
 
 class HangError(Exception):
@@ -127,7 +128,7 @@ class Machine:
                 return
         raise HangError(f"STATUS.{flag} is still 1 after {_POLLS} reads, clock {self.clock}")
 
-    async def within(self, clocks: int, awaited: Awaitable[T], what: str) -> T:
+    async def within(self, clocks: int, awaited: Coroutine[Any, Any, T], what: str) -> T:
         """Return what `awaited` gives, if it does in time.
 
         Raises
@@ -135,7 +136,7 @@ class Machine:
         HangError
             If it takes more than `clocks`.
         """
-        task = cocotb.start_soon(awaited)  # type: ignore[arg-type]
+        task = cocotb.start_soon(awaited)
         try:
             return await with_timeout(task, clocks * CLOCK_NS, "ns")
         except SimTimeoutError:
@@ -198,7 +199,7 @@ class Machine:
     ) -> Iterator[Beat]:
         beats = program_stream.beats(packet, point_index).tolist()
         for index, beat in enumerate(beats):
-            if done is not None and index:
+            if done is not None and index % _REPORT_BEATS == 1:
                 done(before + (index - 1) // self.geometry.slices)
             yield beat, int(index == len(beats) - 1)
 
@@ -259,7 +260,7 @@ class Machine:
 
         def note(beat: Beat) -> None:
             results.beats.append(beat)
-            results.clocks.append(self.clock - 1)
+            results.clocks.append(int(self._dut.m_axis_result_t_last_clock.value))
             if done is not None and beat[1]:
                 done(len(results.beats) // (network.outputs + 1))
 

@@ -75,12 +75,11 @@ class Scoreboard:
         Lane p computes images p, p + P, and so on.
         """
         images = len(traces[0].sums)
+        hidden = [layer.bits for layer in traces if layer.bits is not None]
         found: list[tuple[int, str]] = []
         for lane, writes in enumerate(lanes):
-            mine = range(lane, images, len(lanes))
-            difference = self._lane_activations(
-                lane, writes, [[t.bits[i] for t in traces[:-1]] for i in mine]
-            )  # type: ignore[index]
+            mine = [[bits[image] for bits in hidden] for image in range(lane, images, len(lanes))]
+            difference = self._lane_activations(lane, writes, mine)
             if difference is not None:
                 found.append(difference)
         if found:

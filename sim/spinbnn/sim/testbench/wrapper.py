@@ -86,11 +86,14 @@ class _Channel:
                 lines.append(f"  wire [{width - 1}:0] {p}{name} {_READ};")
                 lines.append(f"  reg [{width - 1}:0] {p}_last_{name} {_READ} = {width}'d0;")
                 copies.append(f"    {p}_last_{name} <= {p}{name};")
+        if not self.driven:
+            lines.append(f"  reg [63:0] {p}_last_clock {_READ} = 64'd0;")
+            copies.append(f"    {p}_last_clock <= clock;")
         return [
             *lines,
             f"  always @(posedge clk) if ({p}valid && {p}ready) begin",
-            f"    {p}_beats <= {p}_beats + 32'd1;",
             *copies,
+            f"    {p}_beats <= {p}_beats + 32'd1;  // last, as it wakes Python, which then reads the others",
             "  end",
         ]
 
