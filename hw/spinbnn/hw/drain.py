@@ -62,7 +62,7 @@ class Drain(wiring.Component):
         m.d.comb += [
             pack.capture.eq(self.capture & ~self.group.logits),
             pack.chunk.eq(remaining.any() | flushing),
-            pack.valid_bits.eq(Mux(in_last_chunk, remaining, size)),
+            pack.valid_bits.eq(Mux(in_last_chunk, remaining[: len(pack.valid_bits)], size)),
             pack.fill.eq(fill),
             total.eq(fill + pack.valid_bits),
             final_chunk.eq(remaining.any() & in_last_chunk),

@@ -20,9 +20,14 @@ Block = TypeVar("Block", bound=wiring.Component)
 
 
 def ports(block: wiring.Component) -> Iterator[tuple[str, Member, Value]]:
-    """Verilog name, member and value of every port but clock and reset, in the order of the signature."""
+    """Verilog name, member and value of every port but clock and reset, in the order of the signature.
+
+    Ports of no bits, such as the bank number of a machine of one bank, are left out: Verilog has none.
+    """
     for path, member, value in block.signature.flatten(block):
-        yield "_".join(map(str, path)), member, Value.cast(value)
+        value = Value.cast(value)
+        if len(value):
+            yield "_".join(map(str, path)), member, value
 
 
 def used(block: Block) -> Block:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Elaboratable, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -61,7 +61,7 @@ class Programmer(wiring.Component):
     read_row_energy : In(32)
         Energy of a row read, attojoules.
     rng_load_enable, rng_load, rng_state
-        The random generator's state.
+        The random generator's state; only with the injector.
     array_enable, array_write, array_bank, array_row, array_write_data, array_read_data
         The MRAM port.
     address_error : Out(1)
@@ -74,6 +74,7 @@ class Programmer(wiring.Component):
         self._geometry = g = geometry
         self._injector = injector
         bank, row = range(g.banks), ceil_log2(g.rows)
+        random_state = {"rng_load_enable": In(8), "rng_load": In(32), "rng_state": Out(256)}
         super().__init__(
             {
                 "stream": In(AxiStream(BEAT_BITS)),
@@ -91,9 +92,6 @@ class Programmer(wiring.Component):
                 "point_index": Out(2),
                 "point": In(PointLayout),
                 "read_row_energy": In(32),
-                "rng_load_enable": In(8),
-                "rng_load": In(32),
-                "rng_state": Out(256),
                 "array_enable": Out(1),
                 "array_write": Out(1),
                 "array_bank": Out(bank),
@@ -109,6 +107,7 @@ class Programmer(wiring.Component):
                 "counters_ready": Out(1),
                 "counters_value": Out(64),
             }
+            | (random_state if injector else {})
         )
 
     def elaborate(self, library: Library) -> Elaboratable:
@@ -133,7 +132,7 @@ class Programmer(wiring.Component):
 
         fail = self._injection(m, library, target, draw, clear_failures, draw_done)
         counters = self._counters(m, library, bank, events, popcount(m, "popcount_failed", stored ^ target))
-        packet_open = self._row_sources(m, idle, target, bank, row, start, start_read)
+        packet_open = self._row_sources(m, idle, counters.clearing, target, bank, row, start, start_read)
         m.d.comb += [
             self.row_data.eq(target),
             self.array_bank.eq(bank),
@@ -147,7 +146,6 @@ class Programmer(wiring.Component):
         bits_01 = popcount(m, "popcount_01", pulsed & target)
         bits_10 = popcount(m, "popcount_10", pulsed & ~target)
         bits_redundant = popcount(m, "popcount_redundant", redundant)
-        can_fail = (point.p_fail_01 | point.p_fail_10).any() if self._injector else Const(0)
 
         with m.FSM(name="program") as fsm:
             with m.State("IDLE"):
@@ -172,15 +170,17 @@ class Programmer(wiring.Component):
                     m.next = "ACCOUNT"
                 with m.Elif(wrong.any() | (first_pulse & point.redundant)):
                     m.d.sync += [first_pulse.eq(0), events.retries.eq(events.retries + ~first_pulse)]
-                    with m.If(can_fail):
-                        m.next = "DRAW"
-                    with m.Else():
-                        m.next = "PULSE"
+                    m.next = "PULSE"
+                    if self._injector:
+                        with m.If((point.p_fail_01 | point.p_fail_10).any()):
+                            m.next = "DRAW"
                 with m.Else():
                     m.next = "ACCOUNT"
-            with m.State("DRAW"):
-                with m.If(draw_done):
-                    m.next = "PULSE"
+            if self._injector:
+                with m.State("DRAW"):
+                    m.d.comb += draw.eq(1)
+                    with m.If(draw_done):
+                        m.next = "PULSE"
             with m.State("PULSE"):
                 m.d.sync += clocks_left.eq(clocks_left - 1)
                 with m.If(clocks_left == 0):
@@ -200,7 +200,7 @@ class Programmer(wiring.Component):
                 m.d.comb += counters.update.eq(1)
                 with m.If(counters.updated):
                     m.next = "IDLE"
-        m.d.comb += [idle.eq(fsm.ongoing("IDLE")), draw.eq(fsm.ongoing("DRAW"))]
+        m.d.comb += idle.eq(fsm.ongoing("IDLE"))
         return m
 
     def _injection(
@@ -250,6 +250,7 @@ class Programmer(wiring.Component):
         self,
         m: Module,
         idle: Signal,
+        clearing: Signal,
         target: Signal,
         bank: Signal,
         row: Signal,
@@ -271,7 +272,7 @@ class Programmer(wiring.Component):
 
         m.d.comb += [
             command.eq(self.command_program | self.command_read),
-            stream.tready.eq(idle & ~self.hold & ~command),
+            stream.tready.eq(idle & ~self.hold & ~command & ~clearing),  # or its counts would be lost
             take.eq(stream.tvalid & stream.tready),
             row_complete.eq(take & packet_open & (beat == g.slices - 1)),
         ]
