@@ -1,5 +1,7 @@
 """One lane: the activations of one image, fed to all banks, and the packing of the results."""
 
+from math import gcd
+
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -146,7 +148,7 @@ class Lane(wiring.Component):
             m.d.sync += held.eq(self.bits)
 
     def _fill(self) -> Value:
-        # Where chunks divide the word, fill levels are multiples of the chunk: then the shifter is small.
-        size = chunk_bits(self._geometry)
-        zeros = (size & -size).bit_length() - 1 if self._geometry.word_bits % size == 0 else 0
+        # Groups and words are multiples of this many bits, and so are fill levels: the shifter then is small.
+        unit = gcd(self._geometry.banks, self._geometry.word_bits)
+        zeros = (unit & -unit).bit_length() - 1
         return Cat(Const(0, zeros), self.pack.fill[zeros:])
