@@ -279,3 +279,15 @@ def test_info_of_a_manifest_with_odd_contents_is_one_line(invoke: Invoke) -> Non
     assert result.stderr.startswith("spinbnn: error: out/spinbnn.json: is damaged (")
     assert result.stderr.endswith("): generate the hardware anew\n")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.icarus
+def test_real_run_ends_with_match(invoke: Invoke) -> None:
+    options = ("--simulator", "icarus", "--write-error-rate", "0.1", "--stalls", "2")
+    result = invoke("run", "small.npz", "--data", "digits", "-n", "3", "--geometry", "5x24", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "MATCH"
+    document = json.loads(Path("build/run/report.json").read_text("utf-8"))
+    assert document["totals"]["bits_wrong"] > 0
+    assert document["result"]["compared"]["logits"] == 30
+    assert result.stderr.splitlines()[-1] == "spinbnn: compare"

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -257,3 +259,24 @@ def test_wrong_usage_is_one_line_that_names_the_help(
     assert result.stderr.startswith(f"spinbnn: error: {beginning}")
     assert result.stderr.endswith(f" (see {path} --help)\n")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("simulator", "line"),
+    [
+        ("verilator", "Verilator needs g++, which is not on PATH: install g++"),
+        (
+            "icarus",
+            "Icarus Verilog (iverilog, vvp) is not on PATH: install iverilog 11 or newer, or use verilator",
+        ),
+    ],
+)
+def test_missing_simulator_is_one_line_and_leaves_no_file(
+    invoke: Invoke, tmp_path: Path, simulator: str, line: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    command = [str(Path(sys.executable).with_name("spinbnn")), *RUN, "--simulator", simulator]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/nowhere"})
+    assert done.stderr == f"spinbnn: error: {line}\n"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sorted(tmp_path.rglob("*")) == before

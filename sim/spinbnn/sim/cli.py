@@ -97,6 +97,7 @@ def _command_path(error: Any) -> str:
 app = typer.Typer(
     cls=_Commands,
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
