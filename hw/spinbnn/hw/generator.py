@@ -3,13 +3,13 @@
 import hashlib
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from amaranth.lib.wiring import In
-from peakrdl_cheader.exporter import CHeaderExporter
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
@@ -21,7 +21,8 @@ from spinbnn.hw.counters import Counter
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
 from spinbnn.hw.library import TOP, ports, used
 from spinbnn.hw.manifest import Manifest
-from spinbnn.hw.registers import REGISTERS, Register, compile_rdl
+from spinbnn.hw.register_documents import c_header, register_document
+from spinbnn.hw.registers import REGISTERS, Register
 from spinbnn.hw.verilog import emit_verilog
 
 
@@ -59,8 +60,8 @@ def generate(
         "spinbnn.core": _core_file(),
         "lint.vlt": files("spinbnn.hw").joinpath("lint.vlt").read_text(encoding="utf-8"),
         "registers.rdl": files("spinbnn.hw").joinpath("registers.rdl").read_text(encoding="utf-8"),
-        "registers.h": _c_header(),
-        "registers.md": _register_document(),
+        "registers.h": c_header(),
+        "registers.md": register_document(),
     }
     if network and placement:
         texts |= _network_images(network, placement)
@@ -80,15 +81,19 @@ def generate(
 
 def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
     """Write all files beside their places first, then move them in: a failure leaves nothing half written."""
+    missing: list[Path] = []
     try:
-        output_dir.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output_dir.name}.", dir=output_dir.parent) as part:
+        missing = [folder for folder in (output_dir, *output_dir.parents) if not folder.exists()]
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=output_dir) as part:
             for name, text in texts.items():
                 Path(part, name).write_text(text, encoding="utf-8")
-            output_dir.mkdir(exist_ok=True)
             for name in texts:
                 Path(part, name).replace(output_dir / name)
     except OSError as error:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
         raise SpinbnnError(
             f"{output_dir}: cannot be written ({error.strerror}), expected a folder in a writable place"
         ) from None
@@ -145,36 +150,11 @@ targets:
   lint:
     <<: *default
     filesets: [waivers, rtl]
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wall]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
 """
-
-
-def _c_header() -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "registers.h")
-        CHeaderExporter().export(compile_rdl(), str(path), generate_bitfields=False)
-        return path.read_text(encoding="utf-8")
-
-
-def _register_document() -> str:
-    lines = [
-        f"# Registers of the {TOP} accelerator",
-        "",
-        "32 bits each, byte offsets. r: software reads it, w: software writes it.",
-        "",
-        "| offset | register | bits | field | access | reset | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for register in REGISTERS:
-        lines.append(f"| 0x{register.offset:03X} | **{register.name}** | | | | | {register.description} |")
-        for f in register.fields:
-            bits = f"{f.low + f.width - 1}:{f.low}"
-            lines.append(f"| | | {bits} | {f.name} | {f.access} | {f.reset:#x} | {f.description} |")
-    return "\n".join(lines) + "\n"
 
 
 def _hex(values: Iterable[Any], digits: int) -> str:
