@@ -11,11 +11,13 @@ import pytest
 
 from spinbnn.golden.geometry import PRESETS, Geometry
 from spinbnn.golden.mram import operating_point
-from spinbnn.golden.network import random_network
-from spinbnn.golden.network_file import save_network
+from spinbnn.golden.network import Network, random_network
+from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 from spinbnn.sim import job as job_module
+from spinbnn.sim import training
 from spinbnn.sim.cli import GEOMETRY_HELP
+from spinbnn.sim.datasets import Dataset
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
 
 from .conftest import Invoke, MakeReport
@@ -291,3 +293,53 @@ def test_real_run_ends_with_match(invoke: Invoke) -> None:
     assert document["totals"]["bits_wrong"] > 0
     assert document["result"]["compared"]["logits"] == 30
     assert result.stderr.splitlines()[-1] == "spinbnn: compare"
+
+
+@pytest.fixture
+def recipes(monkeypatch: pytest.MonkeyPatch) -> list[training.Recipe]:
+    """Replace training by a network made by hand that differs on one image of 20 if its seed is 13."""
+    given: list[training.Recipe] = []
+
+    def train(recipe: training.Recipe, data: Path, checkpoint: Path, progress: object) -> training.Recipe:
+        checkpoint.touch()
+        given.append(recipe)
+        return recipe
+
+    def export_tested(model: training.Recipe, test: Dataset) -> tuple[Network, training.Verification]:
+        equal = len(test) - (model.seed == 13)
+        return random_network((37, 11, 10)), training.Verification(len(test), equal, 15)
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "export_tested", export_tested)
+    return given
+
+
+def test_train_writes_the_network_and_says_how_good_it_is(
+    invoke: Invoke, recipes: list[training.Recipe]
+) -> None:
+    result = invoke("train", "--data", "digits", "--recipe", "mnist_128", "--epochs", "3", "--seed", "5")
+    assert result.exit_code == 0, result.output
+    assert recipes == [dataclasses.replace(training.RECIPES["mnist_128"], epochs=3, seed=5)]
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["written", "mnist_128.npz"],
+        ["accuracy", "75.00%"],
+        ["equal", "to", "the", "trained", "network", "20", "of", "20", "test", "images"],
+    ]
+    assert load_network("mnist_128.npz") == random_network((37, 11, 10))
+    assert not Path("mnist_128.npz.checkpoint").exists()
+
+
+def test_train_ends_with_1_if_the_export_differs(invoke: Invoke, recipes: list[training.Recipe]) -> None:
+    result = invoke("train", "--data", "digits", "--seed", "13", "-o", "n.npz", "--json")
+    assert result.exit_code == 1
+    expected = {"output": "n.npz", "test_images": 20, "test_equal": 19, "test_accuracy": 0.75}
+    assert json.loads(result.stdout) == expected
+
+
+def test_train_asks_before_it_resumes(invoke: Invoke, recipes: list[training.Recipe]) -> None:
+    Path("n.npz.checkpoint").touch()
+    result = invoke("train", "--data", "digits", "-o", "n.npz")
+    line = "n.npz.checkpoint is left from an interrupted training: give --resume to go on, or delete it"
+    assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")
+    assert not recipes
+    assert invoke("train", "--data", "digits", "-o", "n.npz", "--resume").exit_code == 0

@@ -65,10 +65,8 @@ class _Commands(TyperGroup):
     """The commands; whatever goes wrong in them is one line on standard error and an exit code."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
-
         args = (sys.argv[1:] if args is None else list(args)) or ["--help"]
         kwargs |= {"standalone_mode": False, "obj": shlex.join(["spinbnn", *args])}
-
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a terminal that has no µ must not end a run
@@ -567,18 +565,25 @@ def _check_writable(path: Path) -> None:
 def _progress() -> "Iterator[Progress]":
     """Show the stages of a run on standard error: bars on a terminal, else a line a stage."""
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True, highlight=False)
     tasks: dict[str, TaskID] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage)
+                tasks[stage] = bars.add_task(stage, total=None)
                 if not console.is_terminal:
                     console.print(f"spinbnn: {stage}")
-            bars.update(tasks[stage], completed=done, total=total)
+            # Of a stage in one piece only the time that has passed is known.
+            bars.update(tasks[stage], completed=done, total=total if done or total > 1 else None)
 
         yield show
 
