@@ -82,12 +82,28 @@ def test_no_line_is_wider_than_80(make_report: MakeReport) -> None:
     assert max(len(line) for line in printed(report)) <= 80
 
 
+def test_steady_clocks_need_two_batches(make_report: MakeReport) -> None:
+    report = make_report(geometry=Geometry.from_preset("8x16x3"), images=5)
+    lines = printed(report)
+    assert row(lines, "an image, steady") == ["-", "loops 50.0"]
+    assert row(lines, "ratio to the loops") == ["-", "of two batches or more"]
+    assert json.loads(to_json(report))["totals"]["clocks_ratio"] is None
+    assert _Page(to_html(report)).texts.count("–") == 2
+    assert make_report(geometry=Geometry.from_preset("8x16x3"), images=6).clocks_ratio == 1.04
+
+
+def test_target_is_met_up_to_1_02(make_report: MakeReport) -> None:
+    lines = printed(make_report(steady_clocks_per_image=51.0))
+    assert row(lines, "ratio to the loops") == ["1.0200", "target 1.02: met"]
+
+
 def test_text_without_labels_and_with_stalls(make_report: MakeReport) -> None:
     stalls = StallProfile(seed=3, image_idle=0.5)
     none = {"labels": None, "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None}
     lines = printed(make_report(run_clocks_predicted=None, stalls=stalls, **none))
     assert row(lines, "images") == ["8", "without labels"]
     assert row(lines, "the run") == ["512", "no prediction with stalls"]
+    assert row(lines, "ratio to the loops") == ["1.0400", "with random stalls"]
     assert not [line for line in lines if "golden, ideal" in line]
 
 
