@@ -29,7 +29,7 @@ from spinbnn.sim.testbench.wrapper import CLOCK_NS
 T = TypeVar("T")
 Done = Callable[[int], None]
 
-_POLLS = 100_000
+_POLLS = 20_000
 _REPORT_BEATS = 256
 
 
@@ -115,18 +115,28 @@ class Machine:
         """Return one of RUN_CLOCKS, BEAT_CLOCKS and PROGRAM_CLOCKS."""
         return await self.read(f"{name}_LO") | await self.read(f"{name}_HI") << 32
 
-    async def wait_idle(self, flag: str = "programming") -> None:
-        """Wait until a flag of STATUS is 0.
+    async def wait_idle(self) -> None:
+        """Wait until nothing is programmed any more.
 
         Raises
         ------
         HangError
-            If it stays 1.
+            If that does not come.
+        """
+        await self.wait_for("programming", 0)
+
+    async def wait_for(self, flag: str, value: int) -> None:
+        """Wait until a flag of STATUS has a value.
+
+        Raises
+        ------
+        HangError
+            If that does not come.
         """
         for _ in range(_POLLS):
-            if not await self.status(flag):
+            if await self.status(flag) == value:
                 return
-        raise HangError(f"STATUS.{flag} is still 1 after {_POLLS} reads, clock {self.clock}")
+        raise HangError(f"STATUS.{flag} is not {value} after {_POLLS} reads, clock {self.clock}")
 
     async def within(self, clocks: int, awaited: Coroutine[Any, Any, T], what: str) -> T:
         """Return what `awaited` gives, if it does in time.
@@ -268,7 +278,7 @@ class Machine:
         try:
             await self.start_run(len(images))
             await self.within(clocks, self._interrupt(), f"run of {len(images)} images")
-            await self.wait_idle("busy")
+            await self.wait_for("busy", 0)
         finally:
             source.cancel()
             self.image_source.stop()
@@ -291,8 +301,7 @@ class Machine:
         for index, name in enumerate(COUNTERS):
             for bank in range(self.geometry.banks):
                 await self.axi.write(select.offset, _fields(select, counter=index, bank=bank))
-                while not await self.status("counter_ready"):
-                    pass
+                await self.wait_for("counter_ready", 1)
                 counts[name][bank] = await self.axi.read(low.offset) | await self.axi.read(high.offset) << 32
         return counts
 
