@@ -88,7 +88,7 @@ def test_steady_clocks_need_two_batches(make_report: MakeReport) -> None:
     assert row(lines, "an image, steady") == ["-", "loops 50.0"]
     assert row(lines, "ratio to the loops") == ["-", "of two batches or more"]
     assert json.loads(to_json(report))["totals"]["clocks_ratio"] is None
-    assert _Page(to_html(report)).texts.count("–") == 2
+    assert _Page(to_html(report)).texts.count("-") == 2
     assert make_report(geometry=Geometry.from_preset("8x16x3"), images=6).clocks_ratio == 1.04
 
 
