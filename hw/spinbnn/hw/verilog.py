@@ -1,6 +1,7 @@
 """From Amaranth blocks to one SystemVerilog text."""
 
 import re
+import textwrap
 from importlib.metadata import version
 
 from amaranth._toolchain.yosys import find_yosys
@@ -11,9 +12,9 @@ from spinbnn.hw.cells import CELL_FILES, cell_source
 from spinbnn.hw.library import TOP, Library
 
 # `proc` leaves assignments and clocked blocks only: combinational always-blocks hold X in Icarus until an
-# input changes.
+# input changes. `-norom`: a case of constants stays a case, instead of a memory with an initial value a word.
 _PASSES = (
-    "proc",
+    "proc -norom",
     "opt_expr",
     "opt_merge",
     "opt_clean",
@@ -22,6 +23,7 @@ _PASSES = (
     "write_verilog -noattr -norename",
 )
 _ESCAPED = re.compile(r"\\(\S+) ")
+_LINE_LENGTH = 110
 
 
 def _run_yosys(rtlil_text: str) -> str:
@@ -44,6 +46,22 @@ def _plain_names(module: str) -> str:
         taken.add(plain)
         names[name] = plain
     return _ESCAPED.sub(lambda match: names[match[1]], module)
+
+
+def _wrapped(module: str) -> str:
+    """Break long lines where there are blanks: port lists and concatenations."""
+    lines = module.replace("\n, ", ", ").splitlines()
+    return "\n".join(_wrapped_line(line) for line in lines) + "\n"
+
+
+def _wrapped_line(line: str) -> str:
+    if len(line) <= _LINE_LENGTH or "//" in line:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    parts = textwrap.wrap(
+        line, _LINE_LENGTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(parts)
 
 
 def _header(geometry: Geometry, injector: bool) -> str:
@@ -77,4 +95,5 @@ def emit_verilog(geometry: Geometry, *, injector: bool = True) -> str:
         match[1]: match[0] for match in re.finditer(r"^module (\w+).*?^endmodule\n", text, re.S | re.M)
     }
     cells = [cell_source(name) for name in CELL_FILES]
-    return _header(geometry, injector) + "\n".join([_plain_names(modules[name]) for name in blocks] + cells)
+    own = [_wrapped(_plain_names(modules[name])) for name in blocks]
+    return _header(geometry, injector) + "\n".join(own + cells)
