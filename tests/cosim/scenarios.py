@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cocotb
@@ -450,6 +451,12 @@ async def packet_cut_short(dut: Any) -> None:
     await lab.check_counts()
 
 
+def _beats_instead(beats: list[Beat], images: Any) -> Iterator[Beat]:
+    """Stand in for `Machine.image_beats`: yield prepared beats, whatever the images."""
+    del images
+    return iter(beats)
+
+
 @scenario
 async def misplaced_tlast_of_images(dut: Any) -> None:
     """Sets image_error, and harms nothing: the loader counts elements."""
@@ -465,7 +472,7 @@ async def misplaced_tlast_of_images(dut: Any) -> None:
             (data, last ^ (i % 13 == wrong))
             for i, (data, last) in enumerate(clean(images_of(NETWORK, 3, seed=3)))
         ]
-        machine.image_beats = lambda images, beats=beats: iter(beats)  # type: ignore[method-assign]
+        machine.image_beats = partial(_beats_instead, beats)  # type: ignore[method-assign]
         await lab.run(NETWORK, 3, load=False)
         assert await machine.status("image_error") == 1
         await machine.write("CONTROL", clear_done=1)

@@ -148,7 +148,7 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(datasets.Path, "iterdir", refuse)  # root may read everything, whatever the mode
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything, whatever the mode
     assert message(load_split, tmp_path, "test") == (
         f"data directory {tmp_path} cannot be read (Permission denied); "
         f"give a directory that holds idx or npz files: {SOURCES}"
