@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from spinbnn.golden.errors import DataError
-from spinbnn.sim import datasets
 from spinbnn.sim.datasets import Dataset, bundled_images, load_split, read_idx, save_images
 
 IMAGES = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4) + 200
