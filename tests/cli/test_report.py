@@ -83,13 +83,12 @@ def test_no_line_is_wider_than_80(make_report: MakeReport) -> None:
 
 
 def test_steady_clocks_need_two_batches(make_report: MakeReport) -> None:
-    report = make_report(geometry=Geometry.from_preset("8x16x3"), images=5)
+    report = make_report(images=1, steady_clocks_per_image=None)
     lines = printed(report)
     assert row(lines, "an image, steady") == ["-", "loops 50.0"]
     assert row(lines, "ratio to the loops") == ["-", "of two batches or more"]
     assert json.loads(to_json(report))["totals"]["clocks_ratio"] is None
     assert _Page(to_html(report)).texts.count("-") == 2
-    assert make_report(geometry=Geometry.from_preset("8x16x3"), images=6).clocks_ratio == 1.04
 
 
 def test_target_is_met_up_to_1_02(make_report: MakeReport) -> None:
@@ -118,7 +117,7 @@ def test_run_that_broke_off_can_be_shown(make_report: MakeReport) -> None:
         "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None, "compared": {},
         "bits_programmed": [0] * 5, "bits_wrong": [0] * 5, "counters": dict.fromkeys(COUNTERS, [0] * 5),
         "run_clocks": 0, "run_clocks_predicted": None, "program_clocks": 0, "program_clocks_predicted": 0,
-        "steady_clocks_per_image": 0.0, "utilisation": 0.0, "simulated_clocks": 0, "simulation_seconds": 0.0,
+        "steady_clocks_per_image": None, "utilisation": 0.0, "simulated_clocks": 0, "simulation_seconds": 0.0,
     }  # fmt: skip
     report = make_report(match=False, first_difference="the testbench failed: x", **nothing)
     lines = printed(report)

@@ -188,7 +188,7 @@ def _result(
         "run_clocks_predicted": None,
         "program_clocks": 0,
         "program_clocks_predicted": 0,
-        "steady_clocks_per_image": 0.0,
+        "steady_clocks_per_image": None,
         "utilisation": 0.0,
         "beat_clocks": 0,
         "simulated_clocks": 0,

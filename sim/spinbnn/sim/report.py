@@ -138,10 +138,9 @@ class Report:
 
     @property
     def clocks_ratio(self) -> float | None:
-        """Steady clocks an image by the loops' sum; None where there are fewer than two batches."""
-        if self.result.images < 2 * self.job.geometry.lanes:
-            return None
-        return self.result.steady_clocks_per_image / self.result.loop_clocks_per_image
+        """Steady clocks an image by the loops' sum; None with fewer than two full batches."""
+        steady = self.result.steady_clocks_per_image
+        return None if steady is None else steady / self.result.loop_clocks_per_image
 
     @property
     def target(self) -> str:
@@ -317,7 +316,7 @@ def _clock_text(report: Report) -> list[RenderableType]:
     if result.run_clocks_predicted is not None:
         predicted = f"predicted {result.run_clocks_predicted:,}"
     ratio = report.clocks_ratio
-    steady = "-" if ratio is None else show.count(result.steady_clocks_per_image)
+    steady = "-" if result.steady_clocks_per_image is None else show.count(result.steady_clocks_per_image)
     rows = [
         ("an image, steady", steady, f"loops {result.loop_clocks_per_image:,.1f}"),
         ("ratio to the loops", "-" if ratio is None else f"{ratio:.4f}", report.target),

@@ -6,6 +6,7 @@ Clock 1 is the first clock of a run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spinbnn.golden.encoding import words_for
@@ -53,15 +54,15 @@ def binary_operations(network: Network) -> int:
     )
 
 
-def steady_clocks_per_image(image_done: tuple[int, ...] | list[int], lanes: int) -> float:
+def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | None:
     """Return the clocks an image takes once the machine is busy.
 
     From the clocks in which images were done: measured between the last image of the first batch and the last
-    image of the last full batch. With fewer than two full batches it is the clock of the last image, shared.
+    image of the last full batch; None with fewer than two full batches.
     """
     full = len(image_done) // lanes
     if full < 2:
-        return image_done[-1] / len(image_done)
+        return None
     return (image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
 
 

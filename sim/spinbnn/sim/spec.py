@@ -105,8 +105,8 @@ class RunResult:
         intended ones, by bank.
     run_clocks_predicted : int or None
         None with stalls, where the schedule does not hold.
-    steady_clocks_per_image : float
-        From the end of the first batch to that of the last full one; see `schedule`.
+    steady_clocks_per_image : float or None
+        From the end of the first batch to that of the last full one; None with fewer than two full batches.
     loop_clocks_per_image : float
         The sum of the loops, shared by the lanes.
     utilisation : float
@@ -131,7 +131,7 @@ class RunResult:
     run_clocks_predicted: int | None
     program_clocks: int
     program_clocks_predicted: int
-    steady_clocks_per_image: float
+    steady_clocks_per_image: float | None
     loop_clocks_per_image: float
     utilisation: float
     beat_clocks: int
