@@ -12,6 +12,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import (
     AxiLiteBus,
@@ -30,6 +31,7 @@ from spinbnn.hw import program_stream
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
 from spinbnn.hw.registers import REGISTERS
 from spinbnn.sim.testbench.backdoor import ArrayBackdoor
+from spinbnn.sim.testbench.wrapper import CLOCK_NS
 
 GEOMETRY = Geometry.from_dict(json.loads(os.environ["SPINBNN_TEST_GEOMETRY"]))
 NETWORK = random_network((41, 23, 10), 3, seed=31)
@@ -116,6 +118,9 @@ async def configure(bench: Bench, golden: MramArray) -> None:
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def run_through_independent_drivers(dut: Any) -> None:
+    # Verilator wakes Python at an edge of its own clock after the registers have changed, at one of Python's before.
+    dut.stop_clock.value = 1
+    cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
     bench = Bench(dut)
     dut.rst.value = 1
     await ClockCycles(dut.clk, 4)

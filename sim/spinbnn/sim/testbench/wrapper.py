@@ -39,8 +39,9 @@ def wrapper(geometry: Geometry) -> str:
     lines = [
         "`timescale 1ns/1ns",
         f"module {TOP};",
-        f"  reg clk {_READ} = 1'b0;",
-        f"  always #{CLOCK_NS // 2} clk = ~clk;",
+        f"  reg clk {_WRITE} = 1'b0;",
+        f"  reg stop_clock {_WRITE} = 1'b0;  // for drivers that need a clock made in Python",
+        f"  always #{CLOCK_NS // 2} if (!stop_clock) clk = ~clk;",
         f"  reg [63:0] clock {_READ} = 64'd0;",
         "  always @(posedge clk) clock <= clock + 64'd1;",
         f"  reg rst {_WRITE} = 1'b1;",
