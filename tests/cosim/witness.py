@@ -118,7 +118,8 @@ async def configure(bench: Bench, golden: MramArray) -> None:
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def run_through_independent_drivers(dut: Any) -> None:
-    # Verilator wakes Python at an edge of its own clock after the registers have changed, at one of Python's before.
+    # At an edge of its own clock Verilator wakes Python after the registers have changed; at one of Python's
+    # clock, before.
     dut.stop_clock.value = 1
     cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
     bench = Bench(dut)

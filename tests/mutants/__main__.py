@@ -40,8 +40,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     names = [fault.name for fault in FAULTS]
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--list", action="store_true", help="list the faults, and run nothing")
-    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this fault; may repeat")
-    parser.add_argument("-j", "--jobs", type=int, default=cpu_count() or 1, help="mutants at a time (%(default)s)")
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help="this fault; may repeat"
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=cpu_count() or 1, help="mutants at a time (%(default)s)"
+    )
     parser.add_argument(
         "--simulator",
         choices=("icarus", "verilator"),

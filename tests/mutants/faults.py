@@ -17,6 +17,8 @@ class Fault:
         `old` occurs exactly once in the file, within a line.
     what : str
         What the fault is.
+    seen : str
+        The stage of the kill suite that sees it, which then comes first: a matter of time only.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Fault:
     old: str
     new: str
     what: str
+    seen: str = "5x24"
 
 
 _DATAPATH = (
@@ -75,6 +78,7 @@ _DATAPATH = (
         "~neuron.accumulator[-1] ^ flip",
         "~neuron.accumulator[-1] ^ thresholds.read_data[g.accumulator_bits]",
         "the flip is taken from the group that comes next",
+        "4x8x3",
     ),
     Fault(
         "tail-mask-ignored",
@@ -113,6 +117,7 @@ _LAYERS = (
         "pack.write & self.present",
         "pack.write",
         "a lane without an image writes activations",
+        "4x8x3",
     ),
     Fault(
         "word-full-late",
@@ -120,6 +125,7 @@ _LAYERS = (
         "pack.cross.eq(total >= g.word_bits)",
         "pack.cross.eq(total > g.word_bits)",
         "a word that is just full is not written",
+        "4x8x3",
     ),
     Fault(
         "row-off-by-one",
@@ -155,6 +161,7 @@ _LAYERS = (
         "Mux(images_left < g.lanes, images_left, g.lanes)",
         "g.lanes",
         "the last, partial batch is taken for a full one",
+        "4x8x3",
     ),
     Fault(
         "stall-input",
@@ -205,7 +212,7 @@ _STREAMS = (
         "planes-reversed",
         "loader.py",
         "word_select(plane, g.word_bits)",
-        "word_select(self.last_plane - plane, g.word_bits)",
+        "word_select((self.last_plane - plane)[:3], g.word_bits)",
         "bit-planes are stored least significant first",
     ),
     Fault(
@@ -256,6 +263,22 @@ _STREAMS = (
         "lane_address.eq(lane_address + g.outputs)",
         "lane_address.eq(lane_address)",
         "all lanes store their logits in the same place",
+        "4x8x3",
+    ),
+    Fault(
+        "last-beat",
+        "loader.py",
+        "(self.last_element >> shift)",
+        "((self.last_element + 1) >> shift)",
+        "an image that fills its last beat is expected to have another",
+    ),
+    Fault(
+        "loader-survives-reset",
+        "loader.py",
+        "beat_of_image = Signal(16)",
+        "beat_of_image = Signal(16, reset_less=True)",
+        "the loader remembers an image that a reset broke off",
+        "scenarios",
     ),
 )
 
@@ -287,6 +310,7 @@ _PROGRAMMING = (
         "last_part = part == self._slices - 1",
         "last_part = part == 0",
         "only the first 64 cells of a row can fail",
+        "3x100",
     ),
     Fault(
         "sfc64-rotate",
@@ -350,6 +374,30 @@ _PROGRAMMING = (
         "header.row.eq(header.row + 1)",
         "header.row.eq(header.row + 2)",
         "a packet leaves out every second row",
+    ),
+    Fault(
+        "cut-packet",
+        "programmer.py",
+        "with m.If(take & stream.tlast):",
+        "with m.If(row_complete):",
+        "a packet that ends within a row spoils the next",
+        "scenarios",
+    ),
+    Fault(
+        "last-row-plus-one",
+        "programmer.py",
+        "(wanted_row < g.rows)",
+        "(wanted_row <= g.rows)",
+        "the row behind the last is programmed",
+        "scenarios",
+    ),
+    Fault(
+        "command-point",
+        "programmer.py",
+        "self.point_index.eq(self.command_point)",
+        "self.point_index.eq(0)",
+        "single rows are always programmed with the first operating point",
+        "scenarios",
     ),
 )
 
@@ -424,6 +472,105 @@ _COUNTERS = (
         '"RUN_CLOCKS": running & ~results.finished,',
         "the last clock of a run is not counted",
     ),
+    Fault(
+        "engine-energy-not-cleared",
+        "counters.py",
+        "m.d.sync += [reads.eq(0), energy.eq(0)]",
+        "m.d.sync += reads.eq(0)",
+        "clearing misses the read energy of inference",
+        "scenarios",
+    ),
 )
 
-FAULTS = (*_DATAPATH, *_LAYERS, *_STREAMS, *_PROGRAMMING, *_COUNTERS)
+_CONTROL = (
+    Fault(
+        "start-lost",
+        "accelerator.py",
+        "registers.CONTROL_start & ~running",
+        "registers.CONTROL_start & programmer.quiet & ~running",
+        "a start while rows are programmed is lost",
+        "scenarios",
+    ),
+    Fault(
+        "start-too-early",
+        "accelerator.py",
+        "start.eq(waiting & programmer.quiet & ~running)",
+        "start.eq(waiting & ~running)",
+        "a run does not wait for programming to end",
+        "scenarios",
+    ),
+    Fault(
+        "program-during-run",
+        "accelerator.py",
+        "programmer.hold.eq(running)",
+        "programmer.hold.eq(0)",
+        "rows are programmed during a run",
+        "scenarios",
+    ),
+    Fault(
+        "done-kept",
+        "accelerator.py",
+        "[waiting.eq(0), running.eq(1), done.eq(0)]",
+        "[waiting.eq(0), running.eq(1)]",
+        "done and irq stay 1 when the next run starts",
+        "scenarios",
+    ),
+    Fault(
+        "image-error-never",
+        "accelerator.py",
+        "image_error.eq(1)",
+        "image_error.eq(0)",
+        "image_error is never set",
+        "scenarios",
+    ),
+    Fault(
+        "program-error-never",
+        "accelerator.py",
+        "program_error.eq(1)",
+        "program_error.eq(0)",
+        "program_error is never set",
+        "scenarios",
+    ),
+    Fault(
+        "write-okay",
+        "registers.py",
+        "Mux(known, OKAY, SLVERR)",
+        "OKAY",
+        "writes never answer SLVERR",
+        "scenarios",
+    ),
+    Fault(
+        "read-okay",
+        "registers.py",
+        "bus.rresp.eq(SLVERR)",
+        "bus.rresp.eq(OKAY)",
+        "reads never answer SLVERR",
+        "scenarios",
+    ),
+    Fault(
+        "strobe-ignored",
+        "registers.py",
+        "known.eq(bus.wstrb.all())",
+        "known.eq(1)",
+        "a partial write writes the whole word",
+        "scenarios",
+    ),
+    Fault(
+        "read-overtakes",
+        "registers.py",
+        "bus.arready.eq(~bus.rvalid | bus.rready)",
+        "bus.arready.eq(1)",
+        "a read is taken while the last answer waits",
+        "scenarios",
+    ),
+    Fault(
+        "clocks-not-cleared",
+        "accelerator.py",
+        "m.d.sync += count.eq(0)",
+        "m.d.sync += count.eq(count)",
+        "clearing misses RUN_CLOCKS, BEAT_CLOCKS and PROGRAM_CLOCKS",
+        "scenarios",
+    ),
+)
+
+FAULTS = (*_DATAPATH, *_LAYERS, *_STREAMS, *_PROGRAMMING, *_COUNTERS, *_CONTROL)

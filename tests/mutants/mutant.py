@@ -69,7 +69,7 @@ def examine(fault: Fault | None, simulator: str) -> Verdict:
         try:
             if fault is not None:
                 apply(fault, package)
-            difference, problem = _run_suite(scratch, simulator), None
+            difference, problem = _run_suite(scratch, simulator, fault.seen if fault else "scenarios"), None
         except (StaleFaultError, _SuiteError) as error:
             difference, problem = None, str(error)
     return Verdict(difference, problem, time.monotonic() - started)
@@ -79,12 +79,12 @@ class _SuiteError(Exception):
     """The suite ended without a verdict."""
 
 
-def _run_suite(directory: str, simulator: str) -> str | None:
+def _run_suite(directory: str, simulator: str, first: str) -> str | None:
     """Return the first difference that the suite finds in the hardware in a directory, or None."""
     # First on the path, so that Python, here and in the simulator, finds the mutant and not its original.
     path = os.pathsep.join(filter(None, [directory, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.mutants.suite", directory, simulator],
+        [sys.executable, "-m", "tests.mutants.suite", directory, simulator, first],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,

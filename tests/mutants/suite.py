@@ -1,54 +1,67 @@
-"""The kill suite: from the regression, the jobs that are quick and that differ from each other most.
+"""The kill suite: of the regression, jobs and scenarios that are quick and that differ most from each other.
 
-``python -m tests.mutants.suite DIRECTORY SIMULATOR`` runs it on the hardware in DIRECTORY, and prints the first
-difference as JSON, null if there is none.
+``python -m tests.mutants.suite DIRECTORY SIMULATOR STAGE`` runs it on the hardware in DIRECTORY, one stage before
+the others, and prints the first difference as JSON, null if there is none.
 """
 
 import json
+import re
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import spinbnn.hw
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import operating_point
+from spinbnn.golden.network import Affine
 from spinbnn.sim import runner, tools
-from spinbnn.sim.job import build_machine
+from spinbnn.sim.job import RunJob, build_machine
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory
-from tests.cosim.test_jobs import MACHINES, RECIPES, jobs
+from tests.cosim import test_jobs, test_scenarios
+from tests.cosim.test_jobs import MACHINES, RECIPES, Recipe
 
+MOST_CLOCKS = 40_000
+"""More than twice what any job or scenario takes."""
 
-@dataclass(frozen=True)
-class Stage:
-    """What one process of the simulator does.
-
-    Parameters
-    ----------
-    machine : str
-        Of the regression.
-    module : str
-        Its cocotb tests.
-    recipes : tuple of str
-        Of the regression's jobs, in the order in which they run.
-    """
-
-    machine: str
-    module: str
-    recipes: tuple[str, ...]
-
-
-JOBS = "tests.mutants.testbench"
-STAGES = (
-    Stage(
-        "5x24",
-        JOBS,
-        ("certain failure", "one neuron", "one layer", "only 0 to 1 fails", "late results", "verify, redundant"),
+JOBS = {
+    "5x24": (
+        "certain failure",
+        "one neuron",
+        "equal logits",
+        "one layer",
+        "only 0 to 1 fails",
+        "late results",
+        "unequal, redundant",
     ),
-    Stage("4x8x3", JOBS, ("one output", "late results", "one layer", "four layers")),
-    Stage("3x100", JOBS, ("certain failure", "unequal, redundant")),
+    "4x8x3": ("one output", "late results", "one layer", "four layers"),
+    "3x100": ("certain failure",),
+}
+SCENARIOS = (
+    "identification",
+    "stored_registers",
+    "bus_errors",
+    "packet_cut_short",
+    "rows_outside_the_array_are_dropped",
+    "packets_of_all_shapes",
+    "single_rows",
+    "irq_and_done",
+    "start_withdraws_done",
+    "start_of_no_images_does_nothing",
+    "start_waits_for_programming",
+    "program_stream_waits_for_a_run",
+    "misplaced_tlast_of_images",
+    "clear_counters",
+    "reset_while_loading",
 )
 
+STAGES = (*JOBS, "scenarios")
 
-def first_difference(directory: Path, simulator: str) -> str | None:
+
+def first_difference(directory: Path, simulator: str, first: str) -> str | None:
     """Return where the hardware in a directory first differs from golden; None if it does nowhere.
 
     Parameters
@@ -56,26 +69,76 @@ def first_difference(directory: Path, simulator: str) -> str | None:
     directory : Path
         Holds ``spinbnn/hw``, which must be what Python imports; builds and runs go there too.
     simulator : str
+    first : str
+        The stage that comes before the others: a machine of `JOBS`, or "scenarios".
     """
     found = Path(spinbnn.hw.__file__)
     assert found.is_relative_to(directory), f"the hardware under test is {found}, not in {directory}"
-    differences = (stage_difference(stage, directory, simulator) for stage in STAGES)
-    return next((difference for difference in differences if difference is not None), None)
-
-
-def stage_difference(stage: Stage, directory: Path, simulator: str) -> str | None:
-    """Return the first difference that one stage finds, or None."""
-    build = build_machine(MACHINES[stage.machine], tools.find(simulator), directory)
-    run = Path(tempfile.mkdtemp(prefix="run-", dir=directory))
-    by_name = dict(zip(RECIPES, jobs(stage.machine, simulator, directory), strict=True))
-    for index, name in enumerate(stage.recipes):
-        CaseDirectory(run / f"case{index}").write_job(by_name[name])
-    simulation = runner.simulate(build, stage.module, run, {DIRECTORY_VARIABLE: str(run)})
-    for outcome, name in zip(simulation.outcomes, stage.recipes, strict=True):
-        if outcome.failure is not None:
-            return f"{stage.machine}, {name}: {outcome.failure.splitlines()[0]}"
+    for stage in sorted(STAGES, key=lambda stage: stage != first):
+        run = run_scenarios if stage == "scenarios" else partial(run_jobs, stage)
+        difference = run(directory, simulator)
+        if difference is not None:
+            return difference
     return None
 
 
+def run_jobs(machine: str, directory: Path, simulator: str) -> str | None:
+    """Run the jobs of a machine; return the first difference."""
+    run = Path(tempfile.mkdtemp(dir=directory))
+    names = {}
+    for index, name in enumerate(JOBS[machine]):
+        case = f"case{index:03}"
+        names[f"job/case={case}"] = name
+        CaseDirectory(run / case).write_job(_job(machine, name, simulator, directory))
+    variables = {DIRECTORY_VARIABLE: str(run)}
+    failure = _run(MACHINES[machine], "spinbnn.sim.testbench.jobs", run, variables, simulator)
+    return failure and f"{machine}, {names[failure[0]]}: {failure[1]}"
+
+
+def _job(machine: str, name: str, simulator: str, directory: Path) -> RunJob:
+    if name != "equal logits":
+        return test_jobs.job(machine, RECIPES[name], simulator, directory)
+    # Nowhere else in the regression does a co-simulation have to choose the first of several maxima.
+    recipe = Recipe((3, 10), 1, operating_point(0.0), images=4, input_signed=True)
+    job = test_jobs.job(machine, recipe, simulator, directory)
+    (layer,) = job.network.layers
+    head = Affine(np.ones(10, dtype=np.int32), np.zeros(10, dtype=np.int32))
+    return replace(job, network=replace(job.network, layers=(replace(layer, head=head),)))
+
+
+def run_scenarios(directory: Path, simulator: str) -> str | None:
+    """Run the scenarios; return the first difference."""
+    run = Path(tempfile.mkdtemp(dir=directory))
+    variables = {
+        "SPINBNN_TEST_GEOMETRY": json.dumps(test_scenarios.GEOMETRY.to_dict()),
+        "COCOTB_TEST_FILTER": "|".join(rf"\b{re.escape(name)}\b" for name in SCENARIOS),
+    }
+    failure = _run(
+        test_scenarios.GEOMETRY, "tests.cosim.scenarios tests.mutants.scenarios", run, variables, simulator
+    )
+    return failure and f"scenario {failure[0]}: {failure[1]}"
+
+
+def _run(
+    geometry: Geometry, modules: str, run: Path, variables: dict[str, str], simulator: str
+) -> tuple[str, str] | None:
+    """Run the cocotb tests of modules up to the first that fails; return its name and why it fails."""
+    build = build_machine(geometry, tools.find(simulator), run.parent)
+    variables |= {"SPINBNN_BOUNDED_TESTS": f"{MOST_CLOCKS} {modules}", "COCOTB_MAX_FAILURES": "1"}
+    for outcome in runner.simulate(build, "tests.mutants.bounded", run, variables).outcomes:
+        if outcome.failure is not None:
+            hangs = "SimTimeoutError" in outcome.failure
+            why = f"not finished after {MOST_CLOCKS} clocks" if hangs else _gist(outcome.failure)
+            return outcome.name, why
+    return None
+
+
+def _gist(failure: str) -> str:
+    """Return the line of a failure that says most: its message, or the assertion that has none."""
+    lines = [line.strip() for line in failure.splitlines() if line.strip()]
+    assertions = [line for line in lines if line.startswith("assert ")]
+    return assertions[-1] if lines[0].startswith("Traceback") and assertions else lines[0]
+
+
 if __name__ == "__main__":
-    print(json.dumps(first_difference(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(first_difference(Path(sys.argv[1]), *sys.argv[2:])))

@@ -1,5 +1,6 @@
 """Finding the simulators: what is taken, and what is said when nothing is there."""
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def hide_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
 
 def test_verilator_on_path_wins_if_new_enough(path: Path) -> None:

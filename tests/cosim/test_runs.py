@@ -1,0 +1,153 @@
+"""How builds are shared, and what a run leaves behind: results, waveforms, JUnit."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from spinbnn.golden.errors import CapacityError, DataError
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import operating_point
+from spinbnn.golden.network import random_network
+from spinbnn.hw.verilog import emit_verilog
+from spinbnn.sim import job as jobs
+from spinbnn.sim import runner, tools
+from spinbnn.sim.job import RunJob, run_job, run_jobs
+from spinbnn.sim.tools import SimulatorError
+
+SIMULATORS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("verilator", "icarus")]
+
+COUNTER = """module counter;
+  reg clk = 1'b0;
+  always #5 clk = ~clk;
+endmodule
+"""
+BROKEN = "module counter; this is no Verilog endmodule\n"
+
+
+@pytest.fixture
+def job(build_dir: Path) -> RunJob:
+    """Return a small job."""
+    return RunJob(
+        network=random_network((50, 37, 10), 3, seed=2),
+        images=np.random.default_rng(1).integers(0, 8, (3, 50), dtype=np.uint8),
+        geometry=Geometry.from_preset("5x24"),
+        point=operating_point(0.1, pulse_clocks=1),
+        build_dir=build_dir,
+    )
+
+
+def only_builds(folder: Path) -> list[Path]:
+    return [path for path in (folder / "builds").glob("*-*") if path.is_dir() and "runtime" not in path.name]
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_build_is_made_once(simulator: str, tmp_path: Path) -> None:
+    tool = tools.find(simulator)
+    first = runner.build(tool, {"counter.sv": COUNTER}, "counter", tmp_path)
+    again = runner.build(tool, {"counter.sv": COUNTER}, "counter", tmp_path)
+    other = runner.build(tool, {"counter.sv": COUNTER + "// other\n"}, "counter", tmp_path)
+    assert first.seconds > 0
+    assert again == dataclasses.replace(first, seconds=0.0)
+    assert other.directory != first.directory
+    assert sorted(only_builds(tmp_path)) == sorted([first.directory, other.directory])
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_design_that_cannot_be_built(simulator: str, tmp_path: Path) -> None:
+    tool = tools.find(simulator)
+    with pytest.raises(SimulatorError) as error:
+        runner.build(tool, {"counter.sv": BROKEN}, "counter", tmp_path)
+    assert str(error.value).startswith(f"{tool.version} could not build the design: ")
+    assert "counter.sv" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert only_builds(tmp_path) == []
+
+
+BUILD_SLOWLY = """
+import sys, time
+from pathlib import Path
+from spinbnn.sim import runner, tools
+tool, sources = tools.find(sys.argv[1]), {"counter.sv": sys.argv[2]}
+runner.build(tool, sources, "counter", Path(sys.argv[3]), poll=lambda: time.sleep(60))
+"""
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_is_never_used(how: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BUILD_SLOWLY, "verilator", COUNTER, str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("builds/*/Vtop.mk")) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert list(tmp_path.glob("builds/*/Vtop.mk"))
+    os.kill(process.pid, how)
+    process.wait()
+    assert (
+        only_builds(tmp_path) == [] or how == signal.SIGKILL
+    )  # its scratch folder stays, under another name
+    build = runner.build(tools.verilator(), {"counter.sv": COUNTER}, "counter", tmp_path)
+    assert build.seconds > 0
+    assert (build.directory / "counter").is_file()
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_waves_on_demand(simulator: str, job: RunJob, tmp_path: Path) -> None:
+    result = run_job(dataclasses.replace(job, simulator=simulator, waves=tmp_path / "new" / "run"))
+    assert result.match
+    assert result.waves == str(tmp_path / "new" / f"run{runner.waves_suffix(tools.find(simulator))}")
+    assert Path(result.waves).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_failing_run_keeps_a_waveform_and_fails_in_junit(
+    simulator: str, job: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(geometry: Geometry) -> str:
+        text = emit_verilog(geometry)
+        assert text.count("$countones(bits)") == 1
+        return text.replace("$countones(bits)", "$countones(bits >> 1)")
+
+    monkeypatch.setattr(jobs, "emit_verilog", broken)
+    # Its own folder: nobody shall find the broken machine.
+    results = run_jobs([dataclasses.replace(job, simulator=simulator, build_dir=tmp_path)] * 2)
+    for index, result in enumerate(results):
+        assert not result.match
+        assert result.first_difference is not None
+        assert "\n" not in result.first_difference
+        case = ElementTree.parse(result.junit).findall(".//testcase")[index]
+        failure = case.find("failure")
+        assert failure is not None
+        assert result.waves is not None
+        assert Path(result.waves).parent.is_relative_to(tmp_path)
+        assert Path(result.waves).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("stray", ["WAVES", "GUI"])
+@pytest.mark.verilator
+def test_cocotbs_variables_do_not_interfere(stray: str, job: RunJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(stray, "0" if stray == "GUI" else "1")
+    result = run_job(job)
+    assert result.match
+    assert result.waves is None
+
+
+def test_impossible_jobs(job: RunJob) -> None:
+    with pytest.raises(DataError, match="at least one image, not none"):
+        run_job(dataclasses.replace(job, images=job.images[:0]))
+    with pytest.raises(DataError, match="labels must be as many as images, 3, not 2"):
+        run_job(dataclasses.replace(job, labels=np.zeros(2, dtype=np.uint8)))
+    with pytest.raises(CapacityError, match="needs rows up to"):
+        run_job(dataclasses.replace(job, geometry=Geometry(5, 24, rows=8)))
+    with pytest.raises(DataError, match="must have the same geometry"):
+        run_jobs([job, dataclasses.replace(job, simulator="icarus")])
+    with pytest.raises(DataError, match="pixels must be at most 7"):
+        run_job(dataclasses.replace(job, images=job.images + np.uint8(8)))
