@@ -43,6 +43,7 @@ def test_failures_equal_the_formula(width: int) -> None:
         ctx.set(block.clear, 1)
         await ctx.tick()
         ctx.set(block.clear, 0)
+        assert ctx.get(block.fail) == 0  # a pulse that draws nothing fails nowhere
         ctx.set(block.draw, 1)
         for draw in range(32 * slices):
             assert ctx.get(block.done) == (draw == 32 * slices - 1)

@@ -252,6 +252,26 @@ def test_a_packet_chooses_its_operating_point() -> None:
     drive(machine, test)
 
 
+def test_exact_rows_after_rows_with_errors() -> None:
+    """No failure of an earlier pulse is left over where nothing is drawn."""
+    machine = Machine(Geometry(1, 64, rows=2))
+
+    async def test(ctx: Any) -> None:
+        await machine.set_up(ctx, POINTS["errors"])
+        for point in (POINTS["errors"], EXACT):
+            ctx.set(machine.block.point.p_fail_01, point.p_fail_01)
+            ctx.set(machine.block.point.p_fail_10, point.p_fail_10)
+            targets, words = random_rows(random.Random(point.p_fail_01), machine.geometry, 2)
+            await machine.send(ctx, ProgramPacket(0, 0, 0, 1, words))
+            for row, target in enumerate(targets):
+                machine.program(0, row, target, point)
+            await machine.until_quiet(ctx)
+        assert [machine.cells[0, row] for row in range(2)] == targets
+        await machine.check(ctx)
+
+    drive(machine, test)
+
+
 @pytest.mark.parametrize(("bank", "row"), [(3, 0), (0, 6), (4095, 2), (1, 2**31)])
 def test_rows_outside_the_array_are_dropped(bank: int, row: int) -> None:
     machine = Machine(Geometry(3, 8, rows=6))
