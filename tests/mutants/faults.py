@@ -242,6 +242,7 @@ _STREAMS = (
         "(value > best_value)",
         "(value >= best_value)",
         "of equal logits the last is the class",
+        "blocks",
     ),
     Fault(
         "scale-unsigned",
@@ -556,12 +557,20 @@ _CONTROL = (
         "scenarios",
     ),
     Fault(
+        "write-overtakes",
+        "registers.py",
+        "accept.eq(bus.awvalid & bus.wvalid & (~bus.bvalid | bus.bready))",
+        "accept.eq(bus.awvalid & bus.wvalid)",
+        "a write is taken while the last response waits",
+        "blocks",
+    ),
+    Fault(
         "read-overtakes",
         "registers.py",
         "bus.arready.eq(~bus.rvalid | bus.rready)",
         "bus.arready.eq(1)",
         "a read is taken while the last answer waits",
-        "scenarios",
+        "blocks",
     ),
     Fault(
         "clocks-not-cleared",

@@ -1,28 +1,24 @@
-"""The kill suite: of the regression, jobs and scenarios that are quick and that differ most from each other.
+"""The kill suite: what is quick in the regression and finds most, in stages.
 
-``python -m tests.mutants.suite DIRECTORY SIMULATOR STAGE`` runs it on the hardware in DIRECTORY, one stage before
-the others, and prints the first difference as JSON, null if there is none.
+A stage is a machine with its jobs, the scenarios, or the tests of single blocks.
+``python -m tests.mutants.suite DIRECTORY SIMULATOR STAGE`` runs all stages on the hardware in DIRECTORY, the
+given one first, and prints the first difference as JSON, null if there is none.
 """
 
 import json
 import re
+import subprocess
 import sys
 import tempfile
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 import spinbnn.hw
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import operating_point
-from spinbnn.golden.network import Affine
 from spinbnn.sim import runner, tools
-from spinbnn.sim.job import RunJob, build_machine
+from spinbnn.sim.job import build_machine
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory
-from tests.cosim import test_jobs, test_scenarios
-from tests.cosim.test_jobs import MACHINES, RECIPES, Recipe
+from tests.cosim.test_jobs import MACHINES, RECIPES, job
+from tests.cosim.test_scenarios import GEOMETRY
 
 MOST_CLOCKS = 40_000
 """More than twice what any job or scenario takes."""
@@ -31,7 +27,6 @@ JOBS = {
     "5x24": (
         "certain failure",
         "one neuron",
-        "equal logits",
         "one layer",
         "only 0 to 1 fails",
         "late results",
@@ -58,7 +53,8 @@ SCENARIOS = (
     "reset_while_loading",
 )
 
-STAGES = (*JOBS, "scenarios")
+BLOCKS = ("tests/hw/test_register_block.py", "tests/hw/test_results.py")
+STAGES = (*JOBS, "scenarios", "blocks")
 
 
 def first_difference(directory: Path, simulator: str, first: str) -> str | None:
@@ -70,16 +66,23 @@ def first_difference(directory: Path, simulator: str, first: str) -> str | None:
         Holds ``spinbnn/hw``, which must be what Python imports; builds and runs go there too.
     simulator : str
     first : str
-        The stage that comes before the others: a machine of `JOBS`, or "scenarios".
+        The one of `STAGES` that comes before the others.
     """
     found = Path(spinbnn.hw.__file__)
     assert found.is_relative_to(directory), f"the hardware under test is {found}, not in {directory}"
     for stage in sorted(STAGES, key=lambda stage: stage != first):
-        run = run_scenarios if stage == "scenarios" else partial(run_jobs, stage)
-        difference = run(directory, simulator)
+        difference = _stage_difference(stage, directory, simulator)
         if difference is not None:
             return difference
     return None
+
+
+def _stage_difference(stage: str, directory: Path, simulator: str) -> str | None:
+    if stage == "scenarios":
+        return run_scenarios(directory, simulator)
+    if stage == "blocks":
+        return run_blocks()
+    return run_jobs(stage, directory, simulator)
 
 
 def run_jobs(machine: str, directory: Path, simulator: str) -> str | None:
@@ -89,34 +92,32 @@ def run_jobs(machine: str, directory: Path, simulator: str) -> str | None:
     for index, name in enumerate(JOBS[machine]):
         case = f"case{index:03}"
         names[f"job/case={case}"] = name
-        CaseDirectory(run / case).write_job(_job(machine, name, simulator, directory))
+        CaseDirectory(run / case).write_job(job(machine, RECIPES[name], simulator, directory))
     variables = {DIRECTORY_VARIABLE: str(run)}
     failure = _run(MACHINES[machine], "spinbnn.sim.testbench.jobs", run, variables, simulator)
     return failure and f"{machine}, {names[failure[0]]}: {failure[1]}"
-
-
-def _job(machine: str, name: str, simulator: str, directory: Path) -> RunJob:
-    if name != "equal logits":
-        return test_jobs.job(machine, RECIPES[name], simulator, directory)
-    # Nowhere else in the regression does a co-simulation have to choose the first of several maxima.
-    recipe = Recipe((3, 10), 1, operating_point(0.0), images=4, input_signed=True)
-    job = test_jobs.job(machine, recipe, simulator, directory)
-    (layer,) = job.network.layers
-    head = Affine(np.ones(10, dtype=np.int32), np.zeros(10, dtype=np.int32))
-    return replace(job, network=replace(job.network, layers=(replace(layer, head=head),)))
 
 
 def run_scenarios(directory: Path, simulator: str) -> str | None:
     """Run the scenarios; return the first difference."""
     run = Path(tempfile.mkdtemp(dir=directory))
     variables = {
-        "SPINBNN_TEST_GEOMETRY": json.dumps(test_scenarios.GEOMETRY.to_dict()),
+        "SPINBNN_TEST_GEOMETRY": json.dumps(GEOMETRY.to_dict()),
         "COCOTB_TEST_FILTER": "|".join(rf"\b{re.escape(name)}\b" for name in SCENARIOS),
     }
-    failure = _run(
-        test_scenarios.GEOMETRY, "tests.cosim.scenarios tests.mutants.scenarios", run, variables, simulator
-    )
+    failure = _run(GEOMETRY, "tests.cosim.scenarios tests.mutants.scenarios", run, variables, simulator)
     return failure and f"scenario {failure[0]}: {failure[1]}"
+
+
+def run_blocks() -> str | None:
+    """Run the tests of single blocks; return the one that fails."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *BLOCKS]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if process.returncode == 0:
+        return None
+    assert process.returncode == 1, process.stdout
+    failed = next(line for line in process.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+    return failed.split(" - ")[0]
 
 
 def _run(
@@ -126,7 +127,7 @@ def _run(
     build = build_machine(geometry, tools.find(simulator), run.parent)
     variables |= {"SPINBNN_BOUNDED_TESTS": f"{MOST_CLOCKS} {modules}", "COCOTB_MAX_FAILURES": "1"}
     for outcome in runner.simulate(build, "tests.mutants.bounded", run, variables).outcomes:
-        if outcome.failure is not None:
+        if outcome.failure is not None and not outcome.failure.startswith("Regression stopped"):
             hangs = "SimTimeoutError" in outcome.failure
             why = f"not finished after {MOST_CLOCKS} clocks" if hangs else _gist(outcome.failure)
             return outcome.name, why
