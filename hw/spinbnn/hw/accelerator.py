@@ -236,7 +236,9 @@ class Accelerator(wiring.Component):
             ]
         with m.Elif(write):
             m.d.sync += column.eq(column + 1)
-            with m.If((table == TABLE_THRESHOLDS) & (column == self._geometry.banks - 1)):
+            last_bank = (table == TABLE_THRESHOLDS) & (column == self._geometry.banks - 1)
+            bias = (table == TABLE_LOGITS) & (column == 1)
+            with m.If(last_bank | bias):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
         write_logit = write & (table == TABLE_LOGITS)
         m.d.comb += [
@@ -247,7 +249,7 @@ class Accelerator(wiring.Component):
             results.last_output.eq(registers.OUTPUTS_value - 1),
             results.scale_write_enable.eq(write_logit & ~column[0]),
             results.bias_write_enable.eq(write_logit & column[0]),
-            results.parameter_write_address.eq(column[1:]),
+            results.parameter_write_address.eq(row),
             results.parameter_write_data.eq(word),
         ]
         threshold = Cat(word[: self._geometry.accumulator_bits], word[FLIP_BIT])
