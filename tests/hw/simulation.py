@@ -39,7 +39,22 @@ def _ram(m: Module, connections: dict[str, Any]) -> None:
     ]
 
 
-_CELLS = {"spinbnn_popcount": _popcount, "spinbnn_ram": _ram}
+def _mram_array(m: Module, connections: dict[str, Any]) -> None:
+    m.submodules.cells = cells = Memory(
+        shape=connections["p_WORD_BITS"], depth=connections["p_ROWS"], init=[]
+    )
+    read, write = cells.read_port(), cells.write_port()
+    m.d.comb += [
+        read.en.eq(connections["i_enable"] & ~connections["i_write"]),
+        read.addr.eq(connections["i_row"]),
+        connections["o_read_data"].eq(read.data),
+        write.en.eq(connections["i_enable"] & connections["i_write"]),
+        write.addr.eq(connections["i_row"]),
+        write.data.eq(connections["i_write_data"]),
+    ]
+
+
+_CELLS = {"spinbnn_popcount": _popcount, "spinbnn_ram": _ram, "spinbnn_mram_array": _mram_array}
 
 
 def _cell(kind: str, **connections: Any) -> Module:
@@ -51,7 +66,8 @@ def _cell(kind: str, **connections: Any) -> Module:
 def simulate(block: wiring.Component, *testbenches: Callable[..., Any]) -> None:
     """Run coroutines beside a block until they have all ended."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spinbnn.hw.cells.Instance", _cell)
+        for module in ("cells", "bank"):
+            patch.setattr(f"spinbnn.hw.{module}.Instance", _cell)
         simulator = Simulator(Fragment.get(block, FlatLibrary()))
     simulator.add_clock(PERIOD)
     for testbench in testbenches:
