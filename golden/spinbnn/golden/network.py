@@ -385,7 +385,14 @@ def _weighted_popcounts(operation: np.ufunc, planes: Words, weights: Words) -> I
     return counts
 
 
-def _check_images(network: Network, x: NDArray[np.uint8]) -> None:
+def check_images(network: Network, x: NDArray[np.uint8]) -> None:
+    """See that images suit a network.
+
+    Raises
+    ------
+    DataError
+        If the type, shape or range of `x`, uint8 [n, K], is wrong.
+    """
     if x.dtype != np.uint8 or x.ndim != 2 or x.shape[1] != network.inputs:
         raise DataError(
             f"images must be uint8 of shape (n, {network.inputs}) for network '{network.name}', "
@@ -423,7 +430,7 @@ def trace(network: Network, x: NDArray[np.uint8]) -> list[LayerTrace]:
     DataError
         If the type, shape or range of `x` does not suit the network.
     """
-    _check_images(network, x)
+    check_images(network, x)
     return list(_layer_traces(network, x))
 
 
@@ -444,7 +451,7 @@ def forward(network: Network, x: NDArray[np.uint8]) -> Ints:
     DataError
         If the type, shape or range of `x` does not suit the network.
     """
-    _check_images(network, x)
+    check_images(network, x)
     head = network.layers[-1].head
     assert isinstance(head, Affine)
     logits = np.empty((len(x), network.outputs), dtype=np.int32)

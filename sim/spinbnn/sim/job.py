@@ -12,6 +12,7 @@ from typing import Any
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.network import check_images
 from spinbnn.golden.placement import place
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import runner, schedule, tools
@@ -105,6 +106,7 @@ def _check(job: RunJob, first: RunJob) -> None:
         raise DataError("a run must have at least one image, not none")
     if job.labels is not None and len(job.labels) != len(job.images):
         raise DataError(f"labels must be as many as images, {len(job.images)}, not {len(job.labels)}")
+    check_images(job.network, job.images)
     place(job.network, job.geometry)
 
 

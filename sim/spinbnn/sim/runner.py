@@ -209,7 +209,7 @@ def build(
     """
     suffix = waves_suffix(tool) if waves else None
     flags = _build_flags(tool, suffix)
-    name = f"{tool.name}-{_digest(tool, sources, top, flags)}"
+    name = f"{tool.name}-{_digest(tool, sources, top, flags, suffix)}"
     builds = build_dir.resolve() / "builds"
     builds.mkdir(parents=True, exist_ok=True)
     directory = builds / name
@@ -221,7 +221,7 @@ def build(
             dir=builds, prefix=f"{name}.", ignore_cleanup_errors=True
         ) as scratch:
             log = builds / f"{name}.log"
-            _build_into(Path(scratch), tool, sources, top, flags, log, waves, poll)
+            _build_into(Path(scratch), tool, sources, top, flags, suffix, log, poll)
             published = Path(scratch) / "published"
             published.mkdir()
             for file in (*sources, top if tool.name == "verilator" else "sim.vvp"):
@@ -237,16 +237,14 @@ def _build_flags(tool: Tool, suffix: str | None) -> tuple[str, ...]:
 
 
 def _digest(
-    tool: Tool,
-    sources: Mapping[str, str],
-    top: str,
-    flags: Sequence[str],
+    tool: Tool, sources: Mapping[str, str], top: str, flags: Sequence[str], suffix: str | None
 ) -> str:
     key = hashlib.sha256()
     parts = [
         tool.version,
         top,
         *flags,
+        str(suffix),
         *_VERILATOR_MAKE,
         *tool.make_variables,
         str(cocotb_tools.config.libs_dir),
@@ -269,15 +267,15 @@ def _build_into(
     sources: Mapping[str, str],
     top: str,
     flags: Sequence[str],
+    suffix: str | None,
     log: Path,
-    waves: bool,
     poll: Poll | None,
 ) -> None:
     for file, text in sources.items():
         (directory / file).write_text(text)
-    runner = _runner(tool, waves, poll)
+    runner = _runner(tool, suffix is not None, poll)
     if isinstance(runner, _Verilator):
-        runner.runtime = directory.parent / f"runtime-{_digest(tool, {}, '', flags)}"
+        runner.runtime = directory.parent / f"runtime-{_digest(tool, {}, '', flags, suffix)}"
     try:
         runner.build(
             sources=[directory / file for file in sources],

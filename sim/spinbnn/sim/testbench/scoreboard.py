@@ -49,7 +49,7 @@ class Scoreboard:
     def cells(self, stored: Words, golden: Words) -> None:
         """Compare the whole array, uint64 [banks, rows, L]."""
         geometry = self._placement.geometry
-        self._count("stored bits", geometry.banks * geometry.rows * geometry.word_bits)
+        self.compared["stored bits"] = geometry.banks * geometry.rows * geometry.word_bits
         differing = np.argwhere(stored != golden)
         if len(differing):
             # The row that is programmed first: rows ascend, banks fastest.
