@@ -66,7 +66,9 @@ class Programmer(wiring.Component):
         The MRAM port.
     address_error : Out(1)
         A row outside the array was dropped, or a packet ended in the middle of a row.
-    counters_* :
+    counters_clear, counters_engine_read, counters_select, counters_select_bank, counters_select_counter
+        See `BankCounters`.
+    counters_ready, counters_value
         See `BankCounters`.
     """
 
