@@ -27,3 +27,11 @@ class OperatingPointError(SpinbnnError):
 
 class DataError(SpinbnnError):
     """Images, labels or bits that cannot be used."""
+
+
+class TechnologyError(SpinbnnError):
+    """A technology file that cannot be used, or an impossible number of a technology."""
+
+
+class PulseError(SpinbnnError):
+    """An impossible write pulse, or a time, current or error rate outside a model's region."""

@@ -1,0 +1,1 @@
+"""The memory devices: their physics, their published numbers, and the operating points that follow."""
