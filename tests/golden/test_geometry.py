@@ -7,6 +7,9 @@ import pytest
 
 from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import PRESETS, Geometry
+from spinbnn.golden.memory_options import PLAIN, MemoryOptions
+
+OPTIONS = list(PLAIN.to_dict())
 
 BOUNDS = {
     "banks": (1, 256),
@@ -36,7 +39,7 @@ def test_bounds_are_inclusive(name: str, low: int, high: int) -> None:
     rejects(f"{name} must be {shown}, not 0", **{name: 0})
 
 
-@pytest.mark.parametrize("name", list(Geometry().to_dict()))
+@pytest.mark.parametrize("name", [name for name in Geometry().to_dict() if name != "memory"])
 @pytest.mark.parametrize("value", [64.0, "64", True, None])
 def test_fields_are_integers(name: str, value: object) -> None:
     rejects(f"{name} must be an integer, not {value!r}", **{name: value})
@@ -79,8 +82,37 @@ def test_unknown_preset() -> None:
         Geometry.from_preset("7x7")
 
 
+@pytest.mark.parametrize(
+    ("word_bits", "options", "code_bits", "row_cells", "cell_slices"),
+    [
+        (64, {}, 64, 64, 1),
+        (64, {"secded": True}, 72, 72, 2),
+        (64, {"differential": True}, 64, 128, 2),
+        (64, {"secded": True, "differential": True}, 72, 144, 3),
+        (24, {"secded": True}, 30, 30, 1),
+        (57, {"secded": True}, 64, 64, 1),  # 6 check bits correct up to 57 data bits
+        (58, {"secded": True}, 66, 66, 2),
+        (256, {"secded": True, "differential": True}, 266, 532, 9),
+    ],
+)
+def test_cells_of_a_row(
+    word_bits: int, options: dict[str, bool], code_bits: int, row_cells: int, cell_slices: int
+) -> None:
+    geometry = Geometry(word_bits=word_bits, stream_bits=8, memory=MemoryOptions(**options))
+    assert (geometry.code_bits, geometry.row_cells, geometry.cell_slices) == (
+        code_bits,
+        row_cells,
+        cell_slices,
+    )
+
+
+def test_memory_is_options() -> None:
+    rejects("memory must be MemoryOptions, not {'secded': True}", memory={"secded": True})
+
+
 def test_dict_round_trip() -> None:
-    geometry = Geometry(banks=5, word_bits=24, rows=100, lanes=3)
+    memory = MemoryOptions(secded=True, read_groups=4)
+    geometry = Geometry(banks=5, word_bits=24, rows=100, lanes=3, memory=memory)
     assert Geometry.from_dict(geometry.to_dict()) == geometry
     assert Geometry.from_dict({"banks": 5}) == Geometry(banks=5)
 
@@ -91,6 +123,14 @@ def test_dict_round_trip() -> None:
         ([1, 2], "a geometry must be a mapping of fields, not [1, 2]"),
         ({"bank": 5}, f"geometry field must be one of {', '.join(Geometry().to_dict())}, not 'bank'"),
         ({"banks": "5"}, "banks must be an integer, not '5'"),
+        ({"memory": ["secded"]}, "memory must be a mapping of options, not ['secded']"),
+        ({"memory": {"ecc": True}}, f"memory option must be one of {', '.join(OPTIONS)}, not 'ecc'"),
+        ({"memory": {"secded": 1}}, "secded must be true or false, not 1"),
+        ({"memory": {"read_groups": 3}}, "read_groups must be one of 0, 2, 4, 8, 16, not 3"),
+        (
+            {"memory": {"activation_generators": True}},
+            "activation_generators must be one of 0, 1, 2, 4, 8, 16, 32, not True",
+        ),
     ],
 )
 def test_bad_dicts(values: Any, text: str) -> None:

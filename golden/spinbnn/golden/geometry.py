@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from spinbnn.golden.encoding import slices_for
 from spinbnn.golden.errors import GeometryError
+from spinbnn.golden.memory_options import PLAIN, MemoryOptions, check_bits
 
 # Inclusive bounds. A memory of one word would have an address of no bits, hence the twos; bases and counts in
 # a descriptor have 16 bits, hence the 65535s.
@@ -54,6 +55,8 @@ class Geometry:
         Logits of an image (2 to 65535).
     stream_bits : int
         Width of the image stream, one unsigned byte an element (8, 16, 32, 64, 128, 256 or 512).
+    memory : MemoryOptions
+        Mechanisms of the memory that are built.
 
     Raises
     ------
@@ -72,9 +75,14 @@ class Geometry:
     layers: int = 8
     outputs: int = 64
     stream_bits: int = 64
+    memory: MemoryOptions = PLAIN
 
     def __post_init__(self) -> None:
+        if not isinstance(self.memory, MemoryOptions):
+            raise GeometryError(f"memory must be MemoryOptions, not {self.memory!r}")
         for field in fields(self):
+            if field.name == "memory":
+                continue
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise GeometryError(f"{field.name} must be an integer, not {value!r}")
@@ -100,6 +108,21 @@ class Geometry:
         """L, 64-bit slices of a row."""
         return slices_for(self.word_bits)
 
+    @property
+    def code_bits(self) -> int:
+        """Bits of a row with its check bits."""
+        return self.word_bits + (check_bits(self.word_bits) + 1 if self.memory.secded else 0)
+
+    @property
+    def row_cells(self) -> int:
+        """Memory cells of a row: two a code bit where cells are differential."""
+        return self.code_bits * (2 if self.memory.differential else 1)
+
+    @property
+    def cell_slices(self) -> int:
+        """Lc, 64-bit slices of a row's cells."""
+        return slices_for(self.row_cells)
+
     @classmethod
     def from_preset(cls, name: str) -> "Geometry":
         """Return the preset called `name`.
@@ -113,7 +136,7 @@ class Geometry:
             raise GeometryError(f"geometry preset must be one of {', '.join(PRESETS)}, not {name!r}")
         return PRESETS[name]
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
         return asdict(self)
 
@@ -132,7 +155,8 @@ class Geometry:
         for name in values:
             if name not in known:
                 raise GeometryError(f"geometry field must be one of {', '.join(known)}, not {name!r}")
-        return cls(**values)
+        memory = {"memory": MemoryOptions.from_dict(values["memory"])} if "memory" in values else {}
+        return cls(**{**values, **memory})
 
 
 # Named banks x word bits [x lanes]. Those marked "paper" hold the papers' 784-1024-1024-10 network with
