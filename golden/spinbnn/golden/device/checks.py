@@ -21,3 +21,9 @@ def check_from(name: str, value: float, bound: float) -> None:
     """Refuse a number that is not finite and at least a bound."""
     if not (isfinite(value) and value >= bound):
         raise TechnologyError(f"{name} must be at least {bound:g}, not {value}")
+
+
+def check_probability(name: str, value: float) -> None:
+    """Refuse what is not a probability."""
+    if not 0 <= value <= 1:
+        raise TechnologyError(f"{name} must be a probability from 0 to 1, not {value}")

@@ -5,10 +5,10 @@ arrays: 20 % less write voltage, up to a million times more cycles. The *E-model
 
     N = N_bd exp(γ (Vbd − V)),  γ = ln(gain) / (drop · V_reference),
 
-with N_bd cycles at the breakdown voltage Vbd (1 here: one pulse is enough). For 0.834 V (2.78 Vc0 at Vc0 = 0.30 V) the rule
-gives γ = 82.8 / V. The *power law* N = N_bd (Vbd / V)^n through the same rule has n = 61.9; the literature is
-split between the two forms, and away from the voltages that were tested they differ by decades, so a lifetime
-from either is an extrapolation. Neither knows the pulse's length.
+with N_bd cycles at the breakdown voltage Vbd (1 here: one pulse is enough). For 0.834 V, which is 2.78 Vc0
+at Vc0 = 0.30 V, the rule gives γ = 82.8 / V. The *power law* N = N_bd (Vbd / V)^n through the same rule has
+n = 61.9. The literature is split between the two forms, and away from the voltages that were tested they
+differ by decades, so a lifetime from either is an extrapolation. Neither knows the pulse's length.
 
 Cells do not wear out together: the share of cells broken after n cycles is Weibull's 1 − exp(−(n / N)^β),
 with N the cycles at which 63 % are broken. β = 1.2 is assumed.

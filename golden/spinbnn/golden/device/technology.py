@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from spinbnn.golden.device.quantities import Technology, choice, quantity, technology_from_table
+from spinbnn.golden.device.rram import RramTechnology
 from spinbnn.golden.errors import TechnologyError
 
 DELTA_TEMPERATURE_K = 300.0
@@ -115,7 +116,9 @@ class MtjTechnology(Technology):
         return self.delta * DELTA_TEMPERATURE_K / self.temperature_k
 
 
-KINDS: MappingProxyType[str, type[MtjTechnology]] = MappingProxyType({"mtj": MtjTechnology})
+KINDS: MappingProxyType[str, type[MtjTechnology] | type[RramTechnology]] = MappingProxyType(
+    {"mtj": MtjTechnology, "rram": RramTechnology}
+)
 """What a file of each ``kind`` describes."""
 
 
@@ -129,7 +132,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
-def load_technology(source: str | Path) -> MtjTechnology:
+def load_technology(source: str | Path) -> MtjTechnology | RramTechnology:
     """Read a technology.
 
     Parameters
