@@ -25,6 +25,12 @@ def test_disturb_without_current_is_thermal_escape() -> None:
     assert read_disturb_rate(0.0, 10.0, 30, 2.0) == pytest.approx(escape_rate_hz(30, 2.0) * 10e-9, rel=1e-9)
 
 
+def test_disturb_by_a_stray_field_alone_is_thermal_escape_in_it() -> None:
+    assert read_disturb_rate(-0.1, 10.0, 30, 2.0) == pytest.approx(
+        escape_rate_hz(30, 2.0, 0.1) * 10e-9, rel=1e-9
+    )
+
+
 def test_disturb_grows_with_the_current_and_saturates() -> None:
     rates = [read_disturb_rate(i / 100, 10.0, 40, 2.0) for i in range(75)]
     assert rates == sorted(rates)
@@ -78,11 +84,11 @@ def test_equal_currents_are_a_coin_and_no_noise_is_no_error() -> None:
     [
         (
             lambda: read_disturb_rate(1.0, 10, 40, 2.0),
-            "current_ratio must be from 0 to below 1, where a read does not write, not 1.0",
+            "current_ratio must be above -1 and below 1, where a read does not write, not 1.0",
         ),
         (
-            lambda: read_disturb_rate(-0.1, 10, 40, 2.0),
-            "current_ratio must be from 0 to below 1, where a read does not write, not -0.1",
+            lambda: read_disturb_rate(-1.0, 10, 40, 2.0),
+            "current_ratio must be above -1 and below 1, where a read does not write, not -1.0",
         ),
         (lambda: read_disturb_rate(0.3, -1, 40, 2.0), "duration_ns must be at least 0, not -1"),
         (lambda: read_disturb_rate(0.3, 10, 0, 2.0), "delta must be above 0, not 0"),

@@ -36,8 +36,8 @@ def read_disturb_rate(current_ratio: float, duration_ns: float, delta: float, ta
     Parameters
     ----------
     current_ratio : float
-        Read voltage / critical voltage of that switching direction, from 0 to below 1; with a stray field,
-        less the h that holds the state.
+        Read voltage / critical voltage of that switching direction, below 1; with a stray field, less the h
+        that holds the state, which may make it negative.
     duration_ns : float
         Length of a read, ns.
     delta : float
@@ -50,9 +50,9 @@ def read_disturb_rate(current_ratio: float, duration_ns: float, delta: float, ta
     TechnologyError
         If a number lies outside its bounds; from a ratio of 1 on, reading is writing.
     """
-    if not 0 <= current_ratio < 1:
+    if not -1 < current_ratio < 1:
         raise TechnologyError(
-            f"current_ratio must be from 0 to below 1, where a read does not write, not {current_ratio}"
+            f"current_ratio must be above -1 and below 1, where a read does not write, not {current_ratio}"
         )
     check_from("duration_ns", duration_ns, 0)
     check_above("delta", delta, 0)

@@ -59,6 +59,8 @@ class MtjTechnology(Technology):
         The technology's own write pulse.
     read_voltage_v, read_ns : float
         Voltage across the junction and length of a read.
+    read_disturbs : str
+        The state that the read current may flip: "P" or "AP", by the polarity of reading.
     read_bit_energy_aj : float
         Energy of reading a bit from the macro.
     sense_offset_a : float
@@ -103,6 +105,7 @@ class MtjTechnology(Technology):
     clock_mhz: float = quantity("MHz", 0.1, 10000)
     self_terminated: bool = choice(False, True)
     one_state: str = choice("P", "AP")
+    read_disturbs: str = choice("P", "AP")
 
     def __post_init__(self) -> None:
         super().__post_init__()
