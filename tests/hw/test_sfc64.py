@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from spinbnn.hw.sfc64 import Sfc64
+from spinbnn.hw.sfc64 import SeededSfc64, Sfc64
 from tests.hw.simulation import simulate
 
 
@@ -81,5 +81,31 @@ def test_half_words_load_one_by_one() -> None:
             await ctx.tick()
             expected |= (0x1000_0001 * (half + 1)) << (32 * half)
             assert ctx.get(block.state) == expected
+
+    simulate(block, bench)
+
+
+def test_a_seeded_sequence_equals_numpy() -> None:
+    block = SeededSfc64()
+
+    async def bench(ctx: Any) -> None:
+        for seed, stream in ((2**64 - 3, 2**40 + 5), (1, 2**63)):
+            generator = np.random.SFC64(0)
+            state = generator.state
+            state["state"]["state"] = np.array([seed, stream, 0x9E3779B97F4A7C15, 1], dtype=np.uint64)
+            generator.state = state
+            ctx.set(block.seed, seed)
+            ctx.set(block.stream, stream)
+            ctx.set(block.load, 1)
+            ctx.set(block.advance, 1)  # loading takes no word
+            await ctx.tick()
+            ctx.set(block.load, 0)
+            ctx.set(block.seed, 77)
+            for expected in generator.random_raw(100):
+                assert ctx.get(block.word) == int(expected)
+                await ctx.tick()
+            ctx.set(block.advance, 0)
+            await ctx.tick().repeat(3)
+            assert ctx.get(block.word) == int(generator.random_raw())
 
     simulate(block, bench)
