@@ -71,6 +71,8 @@ class MtjTechnology(Technology):
         Energy of the macro around a pulsed bit, beside junction and series resistance.
     clock_mhz : float
         Clock of the controller, which counts the length of a pulse.
+    termination_delay_ns : float
+        Time from a bit's switching to the end of its pulse, where pulses are self-terminated.
     self_terminated : bool
         Whether a pulse on a bit ends when it has switched.
     one_state : str
@@ -103,6 +105,7 @@ class MtjTechnology(Technology):
     transistor_ohm: float = quantity("ohm", 0, 1e6)
     periphery_energy_aj: float = quantity("aJ", 0, 1e9)
     clock_mhz: float = quantity("MHz", 0.1, 10000)
+    termination_delay_ns: float = quantity("ns", 0, 100)
     self_terminated: bool = choice(False, True)
     one_state: str = choice("P", "AP")
     read_disturbs: str = choice("P", "AP")
