@@ -16,9 +16,10 @@ from rich.table import Table
 
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.geometry import PRESETS
-from spinbnn.golden.mram import POINTS, MramArray
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Affine, Network, Threshold, forward
 from spinbnn.golden.network_file import load_network
+from spinbnn.golden.operating_point import POINTS
 from spinbnn.golden.placement import place, program_rows
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images

@@ -6,9 +6,10 @@ Computed by the golden model alone, which equals the hardware bit for bit: secon
 """
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import MramArray, operating_point
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import classify, forward
 from spinbnn.golden.network_file import load_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, operating_point
+from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import random_network
 from spinbnn.golden.network_file import save_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.sim.cli import app
 from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.job import RunJob, RunResult

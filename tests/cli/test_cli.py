@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from spinbnn.golden.geometry import PRESETS, Geometry
-from spinbnn.golden.mram import operating_point
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import load_network, save_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 from spinbnn.sim import job as job_module
 from spinbnn.sim import training

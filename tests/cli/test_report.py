@@ -12,8 +12,9 @@ from rich.console import Console
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, operating_point
+from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import random_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.sim import show
 from spinbnn.sim.charts import column_chart, share_chart, ticks
 from spinbnn.sim.job import StallProfile

@@ -17,8 +17,9 @@ from cocotb.triggers import RisingEdge, Timer
 
 from spinbnn.golden.encoding import Words
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import MramArray, OperatingPoint, operating_point
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Affine, Network, random_network, trace
+from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import ProgramPacket, place, program_rows, stored_network
 from spinbnn.hw import program_stream
 from spinbnn.hw.registers import REGISTERS

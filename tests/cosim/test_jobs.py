@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import OperatingPoint, operating_point
 from spinbnn.golden.network import random_network
+from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.sim.job import RunJob, StallProfile, run_jobs
 
 # The first divides nothing: 5 banks of 24 bits, layers of 37 and 10 neurons.

@@ -15,8 +15,8 @@ import pytest
 
 from spinbnn.golden.errors import CapacityError, DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import operating_point
 from spinbnn.golden.network import random_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import job as jobs
 from spinbnn.sim import runner, tools

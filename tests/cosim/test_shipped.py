@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import POINTS
 from spinbnn.golden.network_file import load_network
+from spinbnn.golden.operating_point import POINTS
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images
 from spinbnn.sim.job import RunJob, run_job

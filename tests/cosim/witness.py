@@ -24,8 +24,9 @@ from cocotbext.axi import (
 )
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, MramArray, operating_point
+from spinbnn.golden.mram import COUNTERS, MramArray
 from spinbnn.golden.network import classify, forward, random_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.hw import program_stream
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinbnn.golden import reference
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, POINTS, MramArray, OperatingPoint, operating_point
+from spinbnn.golden.memory_options import PLAIN
+from spinbnn.golden.mram import COUNTERS, MramArray
 from spinbnn.golden.network import random_network
+from spinbnn.golden.operating_point import POINTS, OperatingPoint, operating_point
 from spinbnn.golden.placement import ProgramPacket, place
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
@@ -338,7 +341,7 @@ def test_stream_state_must_be_four_words(words: tuple[int, ...]) -> None:
 def test_rates_become_fractions(rate: float, fraction: int) -> None:
     point = operating_point(rate)
     assert (point.p_fail_01, point.p_fail_10) == (fraction, fraction)
-    assert point.can_fail is (fraction > 0)
+    assert point.draws(PLAIN, Chip()) is (fraction > 0)
     assert operating_point(0.25, write_error_rate_01=rate).p_fail_01 == fraction
     assert operating_point(0.25, write_error_rate_01=rate).p_fail_10 == 2**30
     assert operating_point(0.25, write_error_rate_10=rate).p_fail_10 == fraction

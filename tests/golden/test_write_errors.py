@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import MramArray, operating_point
+from spinbnn.golden.mram import MramArray
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import ProgramPacket
 
 GEOMETRY = Geometry()

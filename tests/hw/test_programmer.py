@@ -13,7 +13,8 @@ from bitarray.util import ba2int, int2ba
 
 from spinbnn.golden import reference
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, OperatingPoint
+from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import ProgramPacket
 from spinbnn.hw import program_stream
 from spinbnn.hw.programmer import Programmer
@@ -138,7 +139,7 @@ class Machine:
         self.cells[bank, row] = ba2int(done)
         pulses = counters["pulses"] - before["pulses"]
         reads = counters["row_reads"] - before["row_reads"]
-        draws = 32 * self.geometry.slices if point.can_fail else 0
+        draws = 32 * self.geometry.slices if point.p_fail_01 or point.p_fail_10 else 0
         self.clocks += 2 * reads + pulses * (draws + point.pulse_clocks) + 13
 
     async def check(self, ctx: Any) -> None:

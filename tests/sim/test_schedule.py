@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import MramArray, operating_point
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Network, random_network
+from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import Placement, place, program_rows
 from spinbnn.sim.schedule import (
     binary_operations,

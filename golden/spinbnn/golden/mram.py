@@ -1,28 +1,31 @@
 """The MRAM array: cells, write errors, retries, counters and energy of every bank.
 
-Programming a row reads it, pulses the bits that must change (and the others, if the operating point says so)
-and, with retries, reads back and pulses again what failed. A failed bit keeps its value. Failures are drawn
+Programming a row reads it, pulses the cells that must change (and the others, if the operating point says so)
+and, with retries, reads back and pulses again what failed. A failed cell keeps its value. Failures are drawn
 from one SFC64 stream: 32 words a pulse and slice, combined from the least significant bit of a 32-bit
 probability on as ``fail = fail | r`` where that bit is 1 and ``fail & r`` where it is 0, which makes each
 cell fail with exactly that probability.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinbnn.golden.cell_code import CellCode, Reading
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import Words, pack
-from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
+from spinbnn.golden.errors import CapacityError, DataError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint, check_integer
 from spinbnn.golden.placement import Placement, ProgramPacket
-from spinbnn.golden.technology import PULSE_CLOCKS, READ_BIT_ENERGY_AJ, write_bit_energy_aj
+from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 
 Counts = NDArray[np.uint64]
+Indices = NDArray[np.intp]
 
 COUNTERS = (
     "row_programs",
@@ -36,158 +39,53 @@ COUNTERS = (
     "program_energy_aj",
     "read_energy_aj",
 )
-"""The counters of a bank, in the order of the hardware's index."""
+"""The counters of a bank of any machine, in the order of the hardware's index."""
 
-PROBABILITY_BITS = 32
+LANE_COUNTERS = ("activation_words", "activation_flips", "activation_energy_aj")
+"""The counters of a lane of a machine that stores activations in MRAM."""
+
+_GROUP_READS_INDEX = 32
+_LANE_INDEX = 48
+
 # Pulses whose random words are held at a time: 1 MiB for rows of one slice.
 _BLOCK_PULSES = 4096
 
 _UINT32_MAX = 2**32 - 1
-_BOUNDS = MappingProxyType(
-    {
-        "p_fail_01": (0, _UINT32_MAX),
-        "p_fail_10": (0, _UINT32_MAX),
-        "energy_01_aj": (0, _UINT32_MAX),
-        "energy_10_aj": (0, _UINT32_MAX),
-        "energy_redundant_aj": (0, _UINT32_MAX),
-        "pulse_clocks": (1, 65535),
-        "max_retries": (0, 15),
+
+
+def bank_counters(geometry: Geometry) -> dict[str, int]:
+    """Return the hardware's index of each counter of a bank, by name."""
+    memory = geometry.memory
+    of_options = {
+        "failed_pulses_01": (10, memory.self_terminated),
+        "failed_pulses_10": (11, memory.self_terminated),
+        "aged_bits": (12, memory.ageing),
+        "scrubbed_rows": (13, memory.scrub),
+        "corrected_reads": (14, memory.secded),
+        "uncorrectable_reads": (15, memory.secded),
+        "tied_reads": (16, memory.differential),
     }
-)
-
-
-def _check_integer(name: str, value: int, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise OperatingPointError(f"{name} must be an integer from {low} to {high}, not {value!r}")
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """How rows are programmed, as the hardware's registers hold it; `operating_point` takes probabilities.
-
-    Parameters
-    ----------
-    p_fail_01, p_fail_10 : int
-        Probability that a pulse from 0 to 1, or from 1 to 0, fails, in units of 2**-32 (0 to 2**32 - 1).
-    energy_01_aj, energy_10_aj, energy_redundant_aj : int
-        Energy of a pulse on one bit that goes from 0 to 1, from 1 to 0, or holds its target already, in
-        attojoules (0 to 2**32 - 1).
-    pulse_clocks : int
-        Length of a pulse in clocks (1 to 65535).
-    max_retries : int
-        How often failed bits are pulsed again (0 to 15); 0 does not read back.
-    pulse_redundant : bool
-        Pulse bits that hold their target already, too.
-
-    Raises
-    ------
-    OperatingPointError
-        If a value is impossible.
-    """
-
-    p_fail_01: int
-    p_fail_10: int
-    energy_01_aj: int
-    energy_10_aj: int
-    energy_redundant_aj: int
-    pulse_clocks: int
-    max_retries: int
-    pulse_redundant: bool
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "pulse_redundant":
-                if not isinstance(value, bool):
-                    raise OperatingPointError(f"pulse_redundant must be true or false, not {value!r}")
-                continue
-            _check_integer(field.name, value, *_BOUNDS[field.name])
-
-    @property
-    def can_fail(self) -> bool:
-        """Whether a pulse can fail; if not, it draws nothing from the random stream."""
-        return self.p_fail_01 > 0 or self.p_fail_10 > 0
-
-
-def _probability_fraction(name: str, probability: float) -> int:
-    """Return a probability in units of 2**-32; the largest is 2**32 - 1."""
-    is_number = isinstance(probability, int | float) and not isinstance(probability, bool)
-    if not is_number or not 0 <= probability <= 1:
-        raise OperatingPointError(f"{name} must be a probability from 0 to 1, not {probability!r}")
-    return min(round(probability * (1 << PROBABILITY_BITS)), _UINT32_MAX)
-
-
-def operating_point(
-    write_error_rate: float = 0.0,
-    *,
-    write_error_rate_01: float | None = None,
-    write_error_rate_10: float | None = None,
-    energy_01_aj: int | None = None,
-    energy_10_aj: int | None = None,
-    energy_redundant_aj: int | None = None,
-    pulse_clocks: int = PULSE_CLOCKS,
-    max_retries: int = 0,
-    pulse_redundant: bool = False,
-) -> OperatingPoint:
-    """Return the operating point of a write error rate.
-
-    Parameters
-    ----------
-    write_error_rate : float
-        Probability that a bit that must change does not, rounded to a multiple of 2**-32.
-    write_error_rate_01, write_error_rate_10 : float, optional
-        The same of one direction, where it differs.
-    energy_01_aj, energy_10_aj : int, optional
-        Energy of a one-bit pulse in attojoules; by default that of the direction's rate (`technology`).
-    energy_redundant_aj : int, optional
-        By default the larger of the two (assumed).
-    pulse_clocks, max_retries, pulse_redundant
-        As in `OperatingPoint`.
-
-    Raises
-    ------
-    OperatingPointError
-        If a value is impossible.
-    """
-    rate_01 = write_error_rate if write_error_rate_01 is None else write_error_rate_01
-    rate_10 = write_error_rate if write_error_rate_10 is None else write_error_rate_10
-    _probability_fraction("write_error_rate", write_error_rate)
-    p_fail_01 = _probability_fraction("write_error_rate_01", rate_01)
-    p_fail_10 = _probability_fraction("write_error_rate_10", rate_10)
-    if energy_01_aj is None:
-        energy_01_aj = write_bit_energy_aj(rate_01)
-    if energy_10_aj is None:
-        energy_10_aj = write_bit_energy_aj(rate_10)
-    if energy_redundant_aj is None:
-        energy_redundant_aj = max(energy_01_aj, energy_10_aj)
-    return OperatingPoint(
-        p_fail_01=p_fail_01,
-        p_fail_10=p_fail_10,
-        energy_01_aj=energy_01_aj,
-        energy_10_aj=energy_10_aj,
-        energy_redundant_aj=energy_redundant_aj,
-        pulse_clocks=pulse_clocks,
-        max_retries=max_retries,
-        pulse_redundant=pulse_redundant,
-    )
-
-
-POINTS = MappingProxyType(
-    {
-        "ideal": operating_point(0.0),
-        "1e-6": operating_point(1e-6),
-        "1e-4": operating_point(1e-4),
-        "1e-3": operating_point(1e-3),
-        "1e-2": operating_point(1e-2),
-        "1e-1": operating_point(1e-1),
+    indices = {name: index for index, name in enumerate(COUNTERS)}
+    indices |= {name: index for name, (index, built) in of_options.items() if built}
+    return indices | {
+        f"group_reads_{group}": _GROUP_READS_INDEX + group for group in range(memory.read_groups)
     }
-)
-"""Operating points by their write error rate, both ways; "ideal" never fails and costs as much as 1e-6."""
+
+
+def counter_indices(geometry: Geometry) -> dict[str, int]:
+    """Return the hardware's index of each counter, by name; those in `LANE_COUNTERS` are a lane's."""
+    lane = {name: _LANE_INDEX + index for index, name in enumerate(LANE_COUNTERS)}
+    return bank_counters(geometry) | (lane if geometry.memory.activation_generators else {})
+
+
+def read_group_shift(geometry: Geometry) -> int:
+    """Return by how many bits a row's number is shifted to give its read group."""
+    return max(0, (geometry.rows - 1).bit_length() - (geometry.memory.read_groups.bit_length() - 1))
 
 
 @dataclass(frozen=True)
 class ProgramLog:
-    """What programming each row of a packet took, for a model of its time.
+    """What programming (or scrubbing) each row took, for a model of its time.
 
     Parameters
     ----------
@@ -201,6 +99,18 @@ class ProgramLog:
     verify_reads: NDArray[np.int64]
 
 
+@dataclass
+class _Pulsed:
+    """What the pulses on n rows did: bits pulsed and failed by direction, and the cells that stay wrong."""
+
+    pulses: NDArray[np.int64]
+    bits_01: Counts
+    bits_10: Counts
+    failed_01: Counts
+    failed_10: Counts
+    wrong: Words
+
+
 class MramArray:
     """Banks of MRAM rows.
 
@@ -210,15 +120,18 @@ class MramArray:
     seed : int
         Seed of the random stream, as in ``numpy.random.SFC64(seed)``.
     read_row_energy_aj : int, optional
-        Energy of reading a row of a bank, in attojoules, at most 2**32 - 1; by default 0.7 pJ a bit
+        Energy of reading a row of a bank, in attojoules, at most 2**32 - 1; by default 0.7 pJ a cell
         (`technology`).
+    chip : Chip, optional
+        Classes of its cells (in a memory with variability) and mismatch of its sense amplifiers (with
+        differential cells).
 
     Attributes
     ----------
-    cells : uint64 [banks, rows, L]
-        The stored bits, 0 at first; may be written to.
+    cells : uint64 [banks, rows, Lc]
+        What the cells hold, 0 at first; may be written to.
     counters : dict of str to uint64 [banks]
-        By the names in `COUNTERS`.
+        By the names of `bank_counters`.
 
     Raises
     ------
@@ -228,19 +141,24 @@ class MramArray:
         If the seed is.
     """
 
-    def __init__(self, geometry: Geometry, seed: int, read_row_energy_aj: int | None = None) -> None:
+    def __init__(
+        self, geometry: Geometry, seed: int, read_row_energy_aj: int | None = None, chip: Chip | None = None
+    ) -> None:
         if read_row_energy_aj is None:
-            read_row_energy_aj = geometry.word_bits * READ_BIT_ENERGY_AJ
-        _check_integer("read_row_energy_aj", read_row_energy_aj, 0, _UINT32_MAX)
+            read_row_energy_aj = geometry.row_cells * READ_BIT_ENERGY_AJ
+        check_integer("read_row_energy_aj", read_row_energy_aj, 0, _UINT32_MAX)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise DataError(f"seed must be an integer from 0 on, not {seed!r}")
         self.geometry = geometry
         self.read_row_energy_aj = read_row_energy_aj
-        self.cells: Words = np.zeros((geometry.banks, geometry.rows, geometry.slices), dtype=np.uint64)
+        self.chip = chip or Chip()
+        self.cells: Words = np.zeros((geometry.banks, geometry.rows, geometry.cell_slices), dtype=np.uint64)
         self.counters: dict[str, Counts] = {
-            name: np.zeros(geometry.banks, dtype=np.uint64) for name in COUNTERS
+            name: np.zeros(geometry.banks, dtype=np.uint64) for name in bank_counters(geometry)
         }
         self._rng = np.random.SFC64(seed)
+        self._code = CellCode(geometry)
+        self._mismatch = self.chip.sense_mismatch(geometry)
         self._valid_bits = pack(np.ones(geometry.word_bits, dtype=np.uint8))
 
     @property
@@ -263,45 +181,63 @@ class MramArray:
         ------
         CapacityError
             If a row lies outside the array or is too wide; then nothing was programmed.
+        OperatingPointError
+            If the point makes use of an option that the memory has not.
         """
+        point.check_fits(self.geometry.memory)
         banks, rows = self._addresses(packet)
-        old, target = self.cells[banks, rows], packet.rows
-        change = old ^ target
-        bits_01, bits_10 = _popcount(change & ~old), _popcount(change & old)
-        redundant = np.zeros_like(bits_01)
-        if point.pulse_redundant:
-            redundant += np.uint64(self.geometry.word_bits) - bits_01 - bits_10
+        self._count("row_programs", banks, np.ones_like(banks))
+        if not point.blind:
+            self._count_reads(banks, rows, np.ones_like(banks))
+        every_cell = point.pulse_redundant or point.blind
+        return self._write(banks, rows, self._code.encode(packet.rows), point, every_cell=every_cell)
 
-        pulses = (bits_01 + bits_10 + redundant > 0).astype(np.int64)
-        pulsed = np.flatnonzero(pulses)
-        wrong = np.zeros_like(change)  # what the last pulse left wrong
-        if point.can_fail and point.max_retries:
-            wrong[pulsed], retries, again_01, again_10 = self._pulse_again(point, old[pulsed], change[pulsed])
-            pulses[pulsed] += retries
-            bits_01[pulsed] += again_01
-            bits_10[pulsed] += again_10
-        elif point.can_fail:
-            failures = self._failures(point, len(pulsed))
-            wrong[pulsed] = _stays_wrong(change[pulsed], old[pulsed], *failures)
-        self.cells[banks, rows] = target ^ wrong
+    def scrub(self, first_row: int, last_row: int, point: OperatingPoint) -> ProgramLog:
+        """Program what each row of a range reads, bank after bank; leave rows that are uncorrectable.
 
-        # Read back after every pulse but the one after which no retry is left.
-        log = ProgramLog(pulses, np.minimum(pulses, point.max_retries))
-        energy = bits_01 * point.energy_01_aj + bits_10 * point.energy_10_aj
-        energy += redundant * point.energy_redundant_aj
-        self._count("row_programs", banks, np.ones_like(pulses))
-        self._count("pulses", banks, pulses)
-        self._count("bits_01", banks, bits_01)
-        self._count("bits_10", banks, bits_10)
-        self._count("redundant_pulses", banks, redundant)
-        self._count("failed_bits", banks, _popcount(wrong))
-        self._count("retries", banks, pulses - (pulses > 0))
-        self._count("program_energy_aj", banks, energy)
-        self._count_reads(banks, 1 + log.verify_reads)
+        Raises
+        ------
+        CapacityError
+            If the range is not one of the array's.
+        OperatingPointError
+            If the point makes use of an option that the memory has not.
+        """
+        point.check_fits(self.geometry.memory)
+        banks, rows = self._range("scrub", first_row, last_row)
+        self._count_reads(banks, rows, np.ones_like(banks))
+        reading = self._read(banks, rows)
+        self._count_reading(banks, reading, 1)
+        target = self._code.encode(reading.data)
+        beyond = reading.uncorrectable
+        target[beyond] = self.cells[banks[beyond], rows[beyond]]
+        log = self._write(banks, rows, target, point, every_cell=False)
+        self._count("scrubbed_rows", banks, log.pulses > 0)
         return log
 
+    def age(self, first_row: int, last_row: int, point: OperatingPoint) -> None:
+        """Flip cells of a range of rows: those that hold 0 with the point's `p_fail_01`, 1 with `p_fail_10`.
+
+        Raises
+        ------
+        CapacityError
+            If the range is not one of the array's.
+        OperatingPointError
+            If the point makes use of an option that the memory has not.
+        """
+        point.check_fits(self.geometry.memory)
+        banks, rows = self._range("age", first_row, last_row)
+        if not self.draws(point):
+            return
+        old = self.cells[banks, rows]
+        flips = np.zeros_like(old)
+        classes, switching = self._class_masks(banks, rows)
+        for block, drawn in self._draw(point, len(banks)):
+            flips[block] = _of_direction(old[block], *_of_class(drawn, classes[:, block])) & switching[block]
+        self.cells[banks, rows] = old ^ flips
+        self._count("aged_bits", banks, _popcount(flips))
+
     def read_row(self, bank: int, row: int) -> Words:
-        """Return the stored word, uint64 [L], and count the read.
+        """Return what a read of a row gives, uint64 [L], and count it.
 
         Raises
         ------
@@ -309,9 +245,16 @@ class MramArray:
             If the row lies outside the array.
         """
         self._check_inside("read", bank, row)
-        self._count_reads(np.array([bank]), np.array([1]))
-        word: Words = self.cells[bank, row].copy()
+        banks, rows = np.array([bank]), np.array([row])
+        self._count_reads(banks, rows, np.array([1]))
+        reading = self._read(banks, rows)
+        self._count_reading(banks, reading, 1)
+        word: Words = reading.data[0]
         return word
+
+    def read_all(self) -> Words:
+        """Return what reading each row gives, uint64 [banks, rows, L], without counting."""
+        return self._code.read(self.cells, self._mismatch[:, None]).data
 
     def count_inference(self, placement: Placement, batches: int) -> None:
         """Count the reads of an inference: every group's words in every bank, for all planes and lanes once.
@@ -329,11 +272,16 @@ class MramArray:
         """
         if placement.geometry != self.geometry:
             raise CapacityError("the placement must be made for the geometry of the array, not for another")
-        banks = np.arange(self.geometry.banks)
-        reads = batches * sum(layer.rows for layer in placement.layers)
-        self._count_reads(banks, np.full_like(banks, reads))
+        for layer in placement.layers:
+            banks, rows = self._range("inference", layer.row_base, layer.row_base + layer.rows - 1)
+            self._count_reads(banks, rows, np.full_like(banks, batches))
+            self._count_reading(banks, self._read(banks, rows), batches)
 
-    def _addresses(self, packet: ProgramPacket) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def draws(self, point: OperatingPoint) -> bool:
+        """Return whether a pulse at a point draws from the random stream."""
+        return point.draws(self.geometry.memory, self.chip)
+
+    def _addresses(self, packet: ProgramPacket) -> tuple[Indices, Indices]:
         """Return bank and row of each of a packet's rows, having seen that they lie inside the array."""
         rows = packet.rows
         if rows.shape[1] != self.geometry.slices or np.any(rows & ~self._valid_bits):
@@ -344,6 +292,15 @@ class MramArray:
         self._check_inside("program packet", int(bank.max()), int(row.max()))
         return bank, row
 
+    def _range(self, what: str, first_row: int, last_row: int) -> tuple[Indices, Indices]:
+        """Return bank and row of each row of a range, rows ascending, banks fastest."""
+        last = self.geometry.rows - 1
+        if not 0 <= first_row <= last_row <= last:
+            raise CapacityError(f"{what} must go over rows within 0 to {last}, not {first_row} to {last_row}")
+        banks = self.geometry.banks
+        rows = np.repeat(np.arange(first_row, last_row + 1), banks)
+        return np.tile(np.arange(banks), last_row + 1 - first_row), rows
+
     def _check_inside(self, what: str, bank: int, row: int) -> None:
         if not 0 <= bank < self.geometry.banks:
             last = self.geometry.banks - 1
@@ -352,77 +309,181 @@ class MramArray:
             last = self.geometry.rows - 1
             raise CapacityError(f"{what} must stay within rows 0 to {last}, not reach row {row}")
 
-    def _failures(self, point: OperatingPoint, pulses: int) -> tuple[Words, Words]:
-        """Draw which bits fail in each of the next pulses if they go from 0 to 1, and if they go from 1 to 0.
+    def _read(self, banks: Indices, rows: Indices) -> Reading:
+        return self._code.read(self.cells[banks, rows], self._mismatch[banks])
 
-        Returns
-        -------
-        fail_01, fail_10 : uint64 [pulses, L]
-        """
-        fail_01 = np.zeros((pulses, self.geometry.slices), dtype=np.uint64)
-        fail_10 = np.zeros_like(fail_01)
-        for first in range(0, pulses, _BLOCK_PULSES):
-            block = slice(first, min(first + _BLOCK_PULSES, pulses))
-            shape = (block.stop - first, PROBABILITY_BITS, self.geometry.slices)
-            words = self._rng.random_raw(shape[0] * shape[1] * shape[2]).reshape(shape)
-            for fail, p in ((fail_01[block], point.p_fail_01), (fail_10[block], point.p_fail_10)):
-                for plane in range(PROBABILITY_BITS):
-                    combine = np.bitwise_or if p >> plane & 1 else np.bitwise_and
-                    combine(fail, words[:, plane], out=fail)
-        return fail_01, fail_10
+    def _write(
+        self, banks: Indices, rows: Indices, target: Words, point: OperatingPoint, *, every_cell: bool
+    ) -> ProgramLog:
+        """Pulse rows, each another, until they hold `target`, uint64 [n, Lc], or the retries are used up."""
+        old = self.cells[banks, rows]
+        change = old ^ target
+        pulsed = np.arange(len(banks)) if every_cell else np.flatnonzero(change.any(axis=1))
+        done = self._pulse(banks[pulsed], rows[pulsed], old[pulsed], change[pulsed], point)
+        self.cells[banks[pulsed], rows[pulsed]] = target[pulsed] ^ done.wrong
+
+        redundant = np.zeros_like(done.bits_01)
+        if every_cell:
+            redundant += np.uint64(self.geometry.row_cells) - _popcount(change)
+        log = ProgramLog(np.zeros(len(banks), dtype=np.int64), np.zeros(len(banks), dtype=np.int64))
+        log.pulses[pulsed] = done.pulses
+        # Read back after every pulse but the one after which no retry is left.
+        log.verify_reads[pulsed] = np.minimum(done.pulses, point.max_retries)
+        self._count_pulses(banks[pulsed], done, redundant, point)
+        self._count_reads(banks, rows, log.verify_reads)
+        return log
+
+    def _pulse(
+        self, banks: Indices, rows: Indices, old: Words, change: Words, point: OperatingPoint
+    ) -> _Pulsed:
+        """Pulse changing cells of rows, uint64 [n, Lc], and again those that fail while retries are left."""
+        done = _Pulsed(
+            pulses=np.ones(len(old), dtype=np.int64),
+            bits_01=_popcount(change & ~old),
+            bits_10=_popcount(change & old),
+            failed_01=np.zeros(len(old), dtype=np.uint64),
+            failed_10=np.zeros(len(old), dtype=np.uint64),
+            wrong=np.zeros_like(change),
+        )
+        if not self.draws(point):
+            return done
+        classes, switching = self._class_masks(banks, rows)
+        if point.max_retries:
+            self._pulse_again(done, old, change, point, classes, switching)
+            return done
+        for block, drawn in self._draw(point, len(old)):
+            fail = _of_direction(old[block], *_of_class(drawn, classes[:, block])) | ~switching[block]
+            done.wrong[block] = change[block] & fail
+        done.failed_01 += _popcount(done.wrong & ~old)
+        done.failed_10 += _popcount(done.wrong & old)
+        return done
 
     def _pulse_again(
-        self, point: OperatingPoint, old: Words, change: Words
-    ) -> tuple[Words, NDArray[np.int64], Counts, Counts]:
-        """Pulse row after row, each until it is right or its retries are used up.
-
-        Parameters
-        ----------
-        point : OperatingPoint
-        old, change : uint64 [n, L]
-            The stored words, and which of their bits must change.
-
-        Returns
-        -------
-        wrong : uint64 [n, L]
-            The bits that stay wrong.
-        retries : int64 [n]
-            Pulses after the first.
-        again_01, again_10 : uint64 [n]
-            Bits pulsed in them, by direction.
-        """
-        wrong = change.copy()
-        retries = np.zeros(len(old), dtype=np.int64)
-        again_01, again_10 = np.zeros((2, len(old)), dtype=np.uint64)
-        failures: deque[tuple[Words, Words]] = deque()
+        self,
+        done: _Pulsed,
+        old: Words,
+        change: Words,
+        point: OperatingPoint,
+        classes: Words,
+        switching: Words,
+    ) -> None:
+        """Pulse row after row, each until it is right or its retries are used up; add to `done`."""
+        drawn: deque[Words] = deque()
+        done.wrong[:] = change
         for row in range(len(old)):
             for attempt in range(1 + point.max_retries):
                 if attempt:
-                    retries[row] += 1
-                    again_01[row] += _popcount(wrong[row] & ~old[row])
-                    again_10[row] += _popcount(wrong[row] & old[row])
-                if not failures:
+                    done.pulses[row] += 1
+                    done.bits_01[row] += _popcount(done.wrong[row] & ~old[row])
+                    done.bits_10[row] += _popcount(done.wrong[row] & old[row])
+                if not drawn:
                     # Each row that is left takes at least one pulse: nothing is drawn that is not used.
-                    failures.extend(zip(*self._failures(point, len(old) - row), strict=True))
-                wrong[row] = _stays_wrong(wrong[row], old[row], *failures.popleft())
-                if not wrong[row].any():
+                    for _, block in self._draw(point, len(old) - row):
+                        drawn.extend(block)
+                both = _of_class(drawn.popleft()[None], classes[:, row : row + 1])
+                fail = _of_direction(old[row], both[0][0], both[1][0]) | ~switching[row]
+                done.wrong[row] &= fail
+                done.failed_01[row] += _popcount(done.wrong[row] & ~old[row])
+                done.failed_10[row] += _popcount(done.wrong[row] & old[row])
+                if not done.wrong[row].any():
                     break
-        return wrong, retries, again_01, again_10
 
-    def _count(self, name: str, banks: NDArray[np.intp], amounts: NDArray[Any]) -> None:
+    def _draw(self, point: OperatingPoint, pulses: int) -> Iterator[tuple[slice, Words]]:
+        """Yield which cells fail in each of the next pulses, if of a class and going in a direction.
+
+        Yields
+        ------
+        slice
+            A block of the pulses.
+        uint64 [block, classes, 2, Lc]
+            Direction 0 is from 0 to 1.
+        """
+        slices = self.geometry.cell_slices
+        by_class = point.by_class if self.geometry.memory.variability else point.by_class[:1]
+        for first in range(0, pulses, _BLOCK_PULSES):
+            count = min(_BLOCK_PULSES, pulses - first)
+            words = self._rng.random_raw(count * PROBABILITY_BITS * slices)
+            words = words.reshape(count, PROBABILITY_BITS, slices)
+            fail = np.zeros((count, len(by_class), 2, slices), dtype=np.uint64)
+            for number, both in enumerate(by_class):
+                for direction, p in enumerate(both):
+                    _combine(words, p, fail[:, number, direction])
+            yield slice(first, first + count), fail
+
+    def _class_masks(self, banks: Indices, rows: Indices) -> tuple[Words, Words]:
+        """Return the cells of each class, uint64 [classes, n, Lc], and those not stuck, uint64 [n, Lc]."""
+        cells = pack(np.ones((len(banks), self.geometry.row_cells), dtype=np.uint8))
+        if not self.geometry.memory.variability:
+            return cells[None], cells
+        masks = self.chip.class_masks(self.geometry, banks, rows)
+        switching = cells
+        for mask, stuck in zip(masks, self.chip.stuck, strict=True):
+            if stuck:
+                switching &= ~mask
+        return masks, switching
+
+    def _count_pulses(self, banks: Indices, done: _Pulsed, redundant: Counts, point: OperatingPoint) -> None:
+        energy = redundant * np.uint64(point.energy_redundant_aj)
+        energy += done.bits_01 * np.uint64(point.energy_01_aj) + done.bits_10 * np.uint64(point.energy_10_aj)
+        if self.geometry.memory.self_terminated:
+            failed_01_aj, failed_10_aj = point.failed_energies_aj
+            # Unsigned on purpose: a difference may wrap, the sum does not.
+            energy += done.failed_01 * np.uint64((failed_01_aj - point.energy_01_aj) % 2**64)
+            energy += done.failed_10 * np.uint64((failed_10_aj - point.energy_10_aj) % 2**64)
+            self._count("failed_pulses_01", banks, done.failed_01)
+            self._count("failed_pulses_10", banks, done.failed_10)
+        self._count("pulses", banks, done.pulses)
+        self._count("bits_01", banks, done.bits_01)
+        self._count("bits_10", banks, done.bits_10)
+        self._count("redundant_pulses", banks, redundant)
+        self._count("failed_bits", banks, _popcount(done.wrong))
+        self._count("retries", banks, done.pulses - 1)
+        self._count("program_energy_aj", banks, energy)
+
+    def _count(self, name: str, banks: Indices, amounts: NDArray[Any]) -> None:
         np.add.at(self.counters[name], banks, amounts.astype(np.uint64))
 
-    def _count_reads(self, banks: NDArray[np.intp], reads: NDArray[np.int64]) -> None:
+    def _count_reads(self, banks: Indices, rows: Indices, reads: NDArray[Any]) -> None:
         self._count("row_reads", banks, reads)
         self._count("read_energy_aj", banks, reads.astype(np.uint64) * np.uint64(self.read_row_energy_aj))
+        groups = rows >> read_group_shift(self.geometry)
+        for group in range(self.geometry.memory.read_groups):
+            self._count(f"group_reads_{group}", banks, reads * (groups == group))
+
+    def _count_reading(self, banks: Indices, reading: Reading, times: int) -> None:
+        if self.geometry.memory.secded:
+            self._count("corrected_reads", banks, reading.corrected * times)
+            self._count("uncorrectable_reads", banks, reading.uncorrectable * times)
+        if self.geometry.memory.differential:
+            self._count("tied_reads", banks, reading.tied * times)
 
 
 def _popcount(rows: Words) -> Counts:
-    """Return the number of ones of each row, uint64 [...], of uint64 [..., L]."""
+    """Return the number of ones of each row, uint64 [...], of uint64 [..., Lc]."""
     ones: Counts = np.bitwise_count(rows).sum(axis=-1, dtype=np.uint64)
     return ones
 
 
-def _stays_wrong(pulsed: Words, old: Words, fail_01: Words, fail_10: Words) -> Words:
-    """Return which of the pulsed bits, all of which hold `old`, fail; all are uint64 [..., L]."""
-    return pulsed & ((old & fail_10) | (~old & fail_01))
+def _combine(words: Words, p: int, fail: Words) -> None:
+    """Make each bit of `fail`, uint64 [n, Lc], 1 with probability p / 2**32 from random words [n, 32, Lc]."""
+    for plane in range(PROBABILITY_BITS):
+        combine = np.bitwise_or if p >> plane & 1 else np.bitwise_and
+        combine(fail, words[:, plane], out=fail)
+
+
+def _of_class(drawn: Words, classes: Words) -> tuple[Words, Words]:
+    """Return which cells fail going from 0 to 1 and from 1 to 0, uint64 [n, Lc], each by its class.
+
+    Parameters
+    ----------
+    drawn : uint64 [n, classes, 2, Lc]
+    classes : uint64 [classes, n, Lc]
+    """
+    of_class = drawn & classes.swapaxes(0, 1)[:, :, None]
+    fail: Words = np.bitwise_or.reduce(of_class, axis=1)
+    return fail[:, 0], fail[:, 1]
+
+
+def _of_direction(old: Words, from_0: Words, from_1: Words) -> Words:
+    """Return bits of `from_1` where a cell holds 1, else of `from_0`."""
+    return (old & from_1) | (~old & from_0)

@@ -1,7 +1,7 @@
 """The network on integers: packed weights, exact sums, thresholds, logits. Nothing here is floating point."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isqrt
@@ -315,6 +315,9 @@ def _json_copy(metadata: dict[str, Any]) -> dict[str, Any]:
     return copy
 
 
+Store = Callable[[int, Bits], Bits]
+
+
 @dataclass(frozen=True)
 class LayerTrace:
     """What one layer computed.
@@ -323,7 +326,7 @@ class LayerTrace:
     ----------
     sums : int32 [n, N]
     bits : uint8 [n, N] or None
-        The activations; None in the last layer.
+        The activations as the next layer reads them; None in the last layer.
     """
 
     sums: Ints
@@ -403,22 +406,29 @@ def check_images(network: Network, x: NDArray[np.uint8]) -> None:
         raise DataError(f"pixels must be at most {largest} for network '{network.name}', not {x.max()}")
 
 
-def _layer_traces(network: Network, x: NDArray[np.uint8]) -> Iterator[LayerTrace]:
+def _layer_traces(
+    network: Network, x: NDArray[np.uint8], store: Store | None = None
+) -> Iterator[LayerTrace]:
     for index, layer in enumerate(network.layers):
         sums = dense_sums(layer.weights, x, network.bits_into(index), network.signed_into(index))
         bits = layer.head.bits(sums) if isinstance(layer.head, Threshold) else None
+        if bits is not None and store is not None:
+            bits = store(index, bits)
         yield LayerTrace(sums, bits)
         if bits is not None:
             x = bits
 
 
-def trace(network: Network, x: NDArray[np.uint8]) -> list[LayerTrace]:
+def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> list[LayerTrace]:
     """Return what every layer computed.
 
     Parameters
     ----------
     network : Network
     x : uint8 [n, K]
+    store : callable, optional
+        Given a layer's index and its activations, uint8 [n, N], returns what the next layer reads of them; by
+        default they themselves.
 
     Returns
     -------
@@ -431,7 +441,7 @@ def trace(network: Network, x: NDArray[np.uint8]) -> list[LayerTrace]:
         If the type, shape or range of `x` does not suit the network.
     """
     check_images(network, x)
-    return list(_layer_traces(network, x))
+    return list(_layer_traces(network, x, store))
 
 
 def forward(network: Network, x: NDArray[np.uint8]) -> Ints:

@@ -11,8 +11,8 @@ from bitarray import bitarray
 from bitarray.util import ones, zeros
 from numpy.typing import NDArray
 
-from spinbnn.golden.mram import OperatingPoint
 from spinbnn.golden.network import Network, Threshold
+from spinbnn.golden.operating_point import OperatingPoint
 
 _MASK = 2**64 - 1
 

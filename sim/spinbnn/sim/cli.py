@@ -284,7 +284,7 @@ def run(
 
       spinbnn run small.npz --data mnist --geometry 8x16x3 --simulator icarus
     """
-    from spinbnn.golden.mram import operating_point
+    from spinbnn.golden.operating_point import operating_point
     from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
     from spinbnn.sim.job import RunJob, run_job
 

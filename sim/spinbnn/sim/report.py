@@ -18,8 +18,8 @@ from rich.text import Text
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import PROBABILITY_BITS
 from spinbnn.golden.network import Network
+from spinbnn.golden.operating_point import PROBABILITY_BITS
 from spinbnn.golden.placement import Placement, place
 from spinbnn.sim import show
 from spinbnn.sim.charts import accuracy_chart, column_chart, share_chart

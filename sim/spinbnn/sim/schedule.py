@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import words_for
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import OperatingPoint, ProgramLog
+from spinbnn.golden.mram import ProgramLog
 from spinbnn.golden.network import Network
+from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import LayerPlacement, Placement
 
 READ_CLOCKS = 2
@@ -76,7 +78,7 @@ def predict_program_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geo
     point : OperatingPoint
     geometry : Geometry
     """
-    draw = RANDOM_WORDS * geometry.slices if point.can_fail else 0
+    draw = RANDOM_WORDS * geometry.slices if point.draws(geometry.memory, Chip()) else 0
     rows = len(log.pulses) * (READ_CLOCKS + ACCOUNT_CLOCKS)
     pulses = int(log.pulses.sum()) * (draw + point.pulse_clocks)
     return rows + pulses + int(log.verify_reads.sum()) * READ_CLOCKS

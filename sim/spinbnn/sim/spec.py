@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import OperatingPoint
 from spinbnn.golden.network import Network
+from spinbnn.golden.operating_point import OperatingPoint
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); the stages are "generate", "build", "program", "images" and "compare"."""

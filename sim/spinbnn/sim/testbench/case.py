@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import OperatingPoint
 from spinbnn.golden.network_file import load_network, save_network
+from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.sim.spec import RunJob, StallProfile
 
 DIRECTORY_VARIABLE = "SPINBNN_RUN_DIRECTORY"

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbnn.golden.encoding import Words
-from spinbnn.golden.mram import POINTS, MramArray
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Affine, LayerTrace, Network, classify, forward, trace
+from spinbnn.golden.operating_point import POINTS
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.sim import schedule
 from spinbnn.sim.spec import RunJob, StallProfile

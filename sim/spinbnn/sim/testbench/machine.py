@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.encoding import Words
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, Counts, OperatingPoint
+from spinbnn.golden.mram import COUNTERS, Counts
 from spinbnn.golden.network import Network
+from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import Placement, ProgramPacket
 from spinbnn.hw import program_stream
 from spinbnn.hw.accelerator import TABLE_DESCRIPTORS, TABLE_LOGITS, TABLE_THRESHOLDS
