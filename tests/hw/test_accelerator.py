@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.accelerator import IDENTIFICATION, INTERFACE_VERSION, Accelerator
 from spinbnn.hw.registers import REGISTERS
 from tests.hw.bus import Bus
@@ -81,12 +85,16 @@ def test_the_machine_says_what_it_is() -> None:
     drive(Accelerator(Geometry(3, 24, rows=200, lanes=2, outputs=4)), test)
 
 
-def test_without_injector_the_random_state_reads_zero() -> None:
-    async def test(host: Host) -> None:
-        await host.write("RNG_STATE_3", 5)
-        assert await host.read("RNG_STATE_3") == 0
-
-    drive(Accelerator(Geometry(1, 8, rows=2, outputs=2), injector=False), test)
+@pytest.mark.parametrize("option", [{"variability": True}, {"ageing": True}, {"activation_generators": 8}])
+def test_options_that_draw_need_the_injector(option: dict[str, Any]) -> None:
+    geometry = Geometry(1, 8, rows=2, outputs=2, memory=MemoryOptions.from_dict(option))
+    (name,) = option
+    message = (
+        f"memory option {name} needs the error injector: build the machine with the injector, "
+        "or without the option"
+    )
+    with pytest.raises(GeometryError, match=f"^{message}$"):
+        Accelerator(geometry, injector=False)
 
 
 def test_logits_beyond_the_columns() -> None:

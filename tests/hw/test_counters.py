@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS
-from spinbnn.hw.counters import BankCounters, Counter
+from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.mram import COUNTERS, counter_indices
+from spinbnn.hw.counters import COUNTER_OPTIONS, BankCounters, Counter
 from tests.hw.simulation import simulate
 
 ENERGIES = {
@@ -19,9 +20,21 @@ ENERGIES = {
 UPDATE_CLOCKS = 13
 
 
-def test_counters_have_the_order_of_golden() -> None:
-    assert tuple(counter.name.lower() for counter in Counter) == COUNTERS
-    assert [int(counter) for counter in Counter] == list(range(10))
+def test_counters_have_the_indices_of_golden() -> None:
+    options = MemoryOptions(
+        self_terminated=True,
+        secded=True,
+        differential=True,
+        ageing=True,
+        scrub=True,
+        read_groups=16,
+        activation_generators=1,
+    )
+    ours = {counter.name.lower(): int(counter) for counter in Counter}
+    group_reads = {f"group_reads_{g}": ours["group_reads"] + g for g in range(16)}
+    del ours["group_reads"]
+    assert ours | group_reads == counter_indices(Geometry(memory=options))
+    assert set(COUNTERS) == {counter.name.lower() for counter in set(Counter) - set(COUNTER_OPTIONS)}
 
 
 class Driver:

@@ -55,7 +55,7 @@ def test_files_and_manifest(generate: Generate, tmp_path: Path) -> None:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert manifest.geometry == GEOMETRY.to_dict()
     assert manifest.injector
-    assert tuple(manifest.counters) == COUNTERS
+    assert manifest.counters == {name: index for index, name in enumerate(COUNTERS)}
     assert manifest.network == {
         "name": NETWORK.name,
         "input_elements": 19,
@@ -110,7 +110,8 @@ def test_ports_are_those_of_the_verilog(generate: Generate, tmp_path: Path) -> N
 
 def test_registers_are_in_the_manifest(generate: Generate, tmp_path: Path) -> None:
     manifest = generate(tmp_path, GEOMETRY)
-    assert [(r["name"], r["offset"]) for r in manifest.registers] == [(r.name, r.offset) for r in REGISTERS]
+    built = [(r.name, r.offset, list(r.options)) for r in REGISTERS.built(GEOMETRY)]
+    assert [(r["name"], r["offset"], r["options"]) for r in manifest.registers] == built
     pulse = next(r for r in manifest.registers if r["name"] == "POINT_0_PULSE")
     assert pulse["fields"][0] == {"name": "clocks", "low": 0, "width": 16, "reset": 1, "access": "rw"}
 

@@ -5,16 +5,32 @@ from typing import Any
 
 import pytest
 
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.registers import OKAY, REGISTERS, SLVERR, Register, RegisterBlock
 from tests.hw.bus import Bus
 from tests.hw.simulation import simulate
 
-UNKNOWN = (0x048, 0x05C, 0x0C0, 0x118, 0x17C, 0x180, 0xFFC)
+ALL = Geometry(
+    memory=MemoryOptions(
+        variability=True,
+        self_terminated=True,
+        secded=True,
+        differential=True,
+        ageing=True,
+        scrub=True,
+        read_groups=4,
+        activation_generators=4,
+    )
+)
+PLAIN = Geometry()
+UNKNOWN = (0x048, 0x05C, 0x138, 0x1FC, 0xFFC)
+OF_OPTIONS = (0x0C0, 0x0D4, 0x0DC, 0x118, 0x1F4)  # and unknown to a machine without them
 
 
-def drive(test: Callable[..., Any]) -> None:
+def drive(test: Callable[..., Any], geometry: Geometry = ALL, *, injector: bool = True) -> None:
     """Run a test with a block and a manager on its bus."""
-    block = RegisterBlock()
+    block = RegisterBlock(geometry, injector=injector)
 
     async def bench(ctx: Any) -> None:
         await test(ctx, block, Bus(ctx, block.bus))
@@ -39,7 +55,8 @@ STROBED = [register for register in REGISTERS if register.strobe]
 def test_there_are_registers_of_every_kind() -> None:
     assert len(STORED) > 30
     assert len(PROVIDED) > 20
-    assert [f.name for _, f in PULSES] == ["start", "clear_done", "clear_counters", "program", "read"]
+    commands = ["start", "clear_done", "clear_counters", "program", "read", "age", "scrub"]
+    assert [f.name for _, f in PULSES] == commands
     assert {"TABLE_DATA", "ROW_DATA_0", "RNG_STATE_7", "COUNTER_SELECT"} <= {r.name for r in STROBED}
 
 
@@ -102,9 +119,12 @@ def test_reading_what_can_only_be_written_gives_zero() -> None:
     drive(test)
 
 
-@pytest.mark.parametrize("address", UNKNOWN)
-def test_an_address_without_register_is_an_error(address: int) -> None:
-    assert address not in {register.offset for register in REGISTERS}
+@pytest.mark.parametrize(
+    ("address", "geometry"),
+    [*((address, ALL) for address in UNKNOWN), *((address, PLAIN) for address in UNKNOWN + OF_OPTIONS)],
+)
+def test_an_address_without_register_is_an_error(address: int, geometry: Geometry) -> None:
+    assert (address in {register.offset for register in REGISTERS}) == (address in OF_OPTIONS)
 
     async def test(ctx: Any, block: RegisterBlock, bus: Bus) -> None:
         assert await bus.read(REGISTERS.IMAGE_PLANES.offset) == (1, OKAY)
@@ -113,7 +133,27 @@ def test_an_address_without_register_is_an_error(address: int) -> None:
         assert await bus.read(REGISTERS.IMAGE_PLANES.offset) == (1, OKAY)
         assert await bus.write(REGISTERS.IMAGE_PLANES.offset, 2) == OKAY
 
-    drive(test)
+    drive(test, geometry)
+
+
+def test_without_injector_there_is_no_random_state() -> None:
+    async def test(ctx: Any, block: RegisterBlock, bus: Bus) -> None:
+        assert await bus.write(REGISTERS.RNG_STATE_3.offset, 5) == SLVERR
+        assert await bus.read(REGISTERS.RNG_STATE_3.offset) == (0, SLVERR)
+        assert not hasattr(block, "RNG_STATE_3_value")
+
+    drive(test, PLAIN, injector=False)
+
+
+def test_a_field_of_an_option_reads_zero_without_it() -> None:
+    async def test(ctx: Any, block: RegisterBlock, bus: Bus) -> None:
+        await bus.accept_write(REGISTERS.PASS_COMMAND.offset, 0x303)
+        assert ctx.get(block.PASS_COMMAND_scrub)
+        assert not hasattr(block, "PASS_COMMAND_age")
+        assert await bus.response() == OKAY
+        assert await bus.read(REGISTERS.PASS_COMMAND.offset) == (0x300, OKAY)
+
+    drive(test, Geometry(memory=MemoryOptions(scrub=True)))
 
 
 @pytest.mark.parametrize("strobe", [0b0000, 0b0001, 0b0111, 0b1110])

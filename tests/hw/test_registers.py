@@ -1,5 +1,6 @@
 """The register map: sound in itself, and the same for Python, C and people."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from spinbnn.hw.counters import Counter
+from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.mram import counter_indices
 from spinbnn.hw.register_documents import c_header, register_document
 from spinbnn.hw.registers import REGISTERS, Field, Register
 
@@ -58,14 +61,16 @@ def test_every_register_of_the_source_is_known() -> None:
     assert array is not None
     count, base, stride = (int(text, 0) for text in array.groups())
     for index in range(count):
-        for name, _, offset in instance.findall(point):
-            expected[f"POINT_{index}_{name}"] = base + stride * index + int(offset, 16)
+        for name, length, offset in instance.findall(point):
+            for member in range(int(length or 1)):
+                full = f"POINT_{index}_{name}" + (f"_{member}" if length else "")
+                expected[full] = base + stride * index + int(offset, 16) + 4 * member
     assert {register.name: register.offset for register in REGISTERS} == expected
 
 
 @pytest.mark.parametrize(
     ("name", "offset"),
-    [("ID", 0), ("CONTROL", 0x10), ("ROW_DATA_7", 0x7C), ("RNG_STATE_1", 0xA4), ("POINT_3_PULSE", 0x174)],
+    [("ID", 0), ("CONTROL", 0x10), ("ROW_DATA_7", 0x7C), ("RNG_STATE_1", 0xA4), ("POINT_3_PULSE", 0x1D4)],
 )
 def test_registers_are_found_by_name(name: str, offset: int) -> None:
     assert getattr(REGISTERS, name).offset == offset
@@ -108,29 +113,79 @@ def test_the_document_in_docs_is_up_to_date() -> None:
 def test_the_document_lists_every_register_field_and_counter() -> None:
     rows = [line.split("|")[1:-1] for line in register_document().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in row] for row in rows]
-    registers = [(int(row[0], 16), row[1].strip("*"), row[6]) for row in rows if row[0].startswith("0x")]
-    assert registers == [(r.offset, r.name, r.description) for r in REGISTERS]
-    listed = [(row[2], row[3], row[4], row[5]) for row in rows if row[2] and row[2] != "bits"]
+    registers = [(int(row[0], 16), row[1].strip("*"), *row[6:]) for row in rows if row[0].startswith("0x")]
+    assert registers == [(r.offset, r.name, " or ".join(r.options), r.description) for r in REGISTERS]
+    listed = [(*row[2:6], row[6]) for row in rows if row[2] and row[2] != "bits"]
     assert listed == [
         (
             f"{f.low + f.width - 1}:{f.low}" if f.width > 1 else str(f.low),
             f.name,
             f.access,
             f"{f.reset:#x}" if f.stored else "",
+            " or ".join(f.options),
         )
         for _, f in all_fields()
     ]
-    for counter in Counter:
-        assert f"- {counter.value}: `{counter.name.lower()}`\n" in register_document()
+    lines = register_document().splitlines()
+    for name, index in counter_indices(Geometry()).items():
+        assert f"- {index}: `{name}`" in lines
+    assert "- 12: `aged_bits` (only with ageing)" in lines
+    assert "- 32 + g: `group_reads_g` (only with read_groups)" in lines
+
+
+OPTIONS = {field.name for field in dataclasses.fields(MemoryOptions)}
+
+
+def test_options_are_known_by_name() -> None:
+    named = {option for register in REGISTERS for option in register.options}
+    named |= {option for _, field in all_fields() for option in field.options}
+    assert named <= OPTIONS | {"injector"}
+    assert {"variability", "self_terminated", "ageing", "scrub", "injector"} <= named
+
+
+def test_a_plain_machine_has_the_registers_of_no_option() -> None:
+    names = {register.name for register in REGISTERS.built(Geometry())}
+    assert names == {r.name for r in REGISTERS if r.options in ((), ("injector",))}
+    without = {register.name for register in REGISTERS.built(Geometry(), injector=False)}
+    assert names - without == {f"RNG_STATE_{index}" for index in range(8)}
+    assert without < names
+
+
+@pytest.mark.parametrize(
+    ("option", "some"),
+    [
+        ("variability", {"CHIP_SEED_LO", "CLASS_SHARE_2", "CLASS_STUCK", "POINT_3_P_FAIL_10_CLASS_2"}),
+        ("self_terminated", {"POINT_0_ENERGY_01_FAILED", "POINT_3_ENERGY_10_FAILED"}),
+        ("ageing", {"PASS_LAST_ROW", "PASS_COMMAND"}),
+        ("scrub", {"PASS_LAST_ROW", "PASS_COMMAND"}),
+    ],
+)
+def test_an_option_adds_its_registers_and_fields(option: str, some: set[str]) -> None:
+    built = REGISTERS.built(Geometry(memory=MemoryOptions.from_dict({option: True})))
+    added = {r.name for r in built} - {r.name for r in REGISTERS.built(Geometry())}
+    assert some <= added == {r.name for r in REGISTERS if option in r.options}
+    command = [f.name for r in built for f in r.fields if r.name == "PASS_COMMAND"]
+    assert command == {"ageing": ["age", "point"], "scrub": ["scrub", "point"]}.get(option, [])
+
+
+def test_the_c_header_says_what_not_every_machine_has() -> None:
+    lines = c_header().splitlines()
+    for line in (
+        "// reg - spinbnn.IMAGES",
+        "// reg - spinbnn.RNG_STATE[], only with injector",
+        "// reg - spinbnn.PASS_COMMAND, only with ageing or scrub",
+        "// reg - spinbnn.POINT[].PULSE",
+        "// reg - spinbnn.POINT[].P_FAIL_01_CLASS[], only with variability",
+    ):
+        assert line in lines
 
 
 def c_path(register: Register) -> str:
     """Return how C reaches a register: arrays with their index."""
     point = re.fullmatch(r"POINT_(\d)_(\w+)", register.name)
-    if point:
-        return f"POINT[{point[1]}].{point[2]}"
-    array = re.fullmatch(r"(ROW_DATA|RNG_STATE)_(\d)", register.name)
-    return f"{array[1]}[{array[2]}]" if array else register.name
+    prefix, name = (f"POINT[{point[1]}].", point[2]) if point else ("", register.name)
+    array = re.fullmatch(r"(ROW_DATA|RNG_STATE|CLASS_SHARE|P_FAIL_\d\d_CLASS)_(\d)", name)
+    return prefix + (f"{array[1]}[{array[2]}]" if array else name)
 
 
 def c_macro(register: Register, field: Field) -> str:

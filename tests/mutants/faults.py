@@ -344,8 +344,8 @@ _PROGRAMMING = (
     Fault(
         "redundant-again",
         "programmer.py",
-        "Mux(first_pulse & point.redundant, ~wrong, 0)",
-        "Mux(point.redundant, ~wrong, 0)",
+        "Mux(first_pulse & all_bits, ~wrong, 0)",
+        "Mux(all_bits, ~wrong, 0)",
         "redundant bits are pulsed with every retry",
     ),
     Fault(

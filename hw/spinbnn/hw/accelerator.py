@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.axi import AxiLite, AxiStream
 from spinbnn.hw.bank import Bank
@@ -11,7 +12,7 @@ from spinbnn.hw.descriptor import FLIP_BIT
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
 from spinbnn.hw.lane import Lane
-from spinbnn.hw.library import Library
+from spinbnn.hw.library import Library, used
 from spinbnn.hw.loader import ImageLoader
 from spinbnn.hw.program_stream import BEAT_BITS
 from spinbnn.hw.programmer import Programmer
@@ -19,7 +20,7 @@ from spinbnn.hw.registers import RegisterBlock
 from spinbnn.hw.results import ResultUnit
 
 IDENTIFICATION = 0x5350494E  # "SPIN"
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS = range(3)
 
 
@@ -32,6 +33,11 @@ class Accelerator(wiring.Component):
         Machine size.
     injector : bool
         Whether write errors are injected.
+
+    Raises
+    ------
+    GeometryError
+        If an option of the memory needs the injector and there is none.
 
     Members
     -------
@@ -46,6 +52,12 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, geometry: Geometry, *, injector: bool = True) -> None:
+        if geometry.memory.draws and not injector:
+            used(self)
+            raise GeometryError(
+                f"memory option {geometry.memory.draws[0]} needs the error injector: "
+                "build the machine with the injector, or without the option"
+            )
         self._geometry = geometry
         self._injector = injector
         super().__init__(
@@ -61,7 +73,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()
         g = self._geometry
-        registers = library.add(m, "registers", RegisterBlock())
+        registers = library.add(m, "registers", RegisterBlock(g, injector=self._injector))
         programmer = library.add(m, "programmer", Programmer(g, injector=self._injector))
         loader = library.add(m, "loader", ImageLoader(g))
         engine = library.add(m, "engine", Engine(g))
@@ -180,6 +192,7 @@ class Accelerator(wiring.Component):
             "clocks": "PULSE_clocks",
             "max_retries": "PULSE_max_retries",
             "redundant": "PULSE_redundant",
+            "blind": "PULSE_blind",
         }
         with m.Switch(programmer.point_index):
             for index in range(4):

@@ -1,6 +1,7 @@
 """The per-bank counters: one memory, updated after every row operation."""
 
 from enum import IntEnum
+from types import MappingProxyType
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -28,6 +29,35 @@ class Counter(IntEnum):
     ROW_READS = 7
     PROGRAM_ENERGY_AJ = 8
     READ_ENERGY_AJ = 9
+    FAILED_PULSES_01 = 10
+    FAILED_PULSES_10 = 11
+    AGED_BITS = 12
+    SCRUBBED_ROWS = 13
+    CORRECTED_READS = 14
+    UNCORRECTABLE_READS = 15
+    TIED_READS = 16
+    GROUP_READS = 32  # of group 0, those of the others follow
+    ACTIVATION_WORDS = 48  # this and the following are of a lane, not of a bank
+    ACTIVATION_FLIPS = 49
+    ACTIVATION_ENERGY_AJ = 50
+
+
+COUNTER_OPTIONS = MappingProxyType(
+    {
+        Counter.FAILED_PULSES_01: "self_terminated",
+        Counter.FAILED_PULSES_10: "self_terminated",
+        Counter.AGED_BITS: "ageing",
+        Counter.SCRUBBED_ROWS: "scrub",
+        Counter.CORRECTED_READS: "secded",
+        Counter.UNCORRECTABLE_READS: "secded",
+        Counter.TIED_READS: "differential",
+        Counter.GROUP_READS: "read_groups",
+        Counter.ACTIVATION_WORDS: "activation_generators",
+        Counter.ACTIVATION_FLIPS: "activation_generators",
+        Counter.ACTIVATION_ENERGY_AJ: "activation_generators",
+    }
+)
+"""The memory option that a counter belongs to; all machines have those that are not here."""
 
 
 class RowEvents(data.StructLayout):

@@ -13,11 +13,11 @@ from amaranth.lib.wiring import In
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import counter_indices
 from spinbnn.golden.network import Network
 from spinbnn.golden.placement import Placement, place, program_rows
 from spinbnn.hw import program_stream
 from spinbnn.hw.accelerator import Accelerator
-from spinbnn.hw.counters import Counter
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
 from spinbnn.hw.library import TOP, ports, used
 from spinbnn.hw.manifest import Manifest
@@ -49,10 +49,12 @@ def generate(
 
     Raises
     ------
+    GeometryError
+        If an option of the memory needs the injector and there is none.
     CapacityError
         If the network does not fit.
     SpinbnnError
-        If the folder cannot be written. Nothing is half written in either case.
+        If the folder cannot be written. Nothing is half written in any case.
     """
     placement = place(network, geometry) if network else None
     texts = {
@@ -69,9 +71,9 @@ def generate(
         version=version("spinbnn"),
         geometry=geometry.to_dict(),
         injector=injector,
-        ports=_port_list(geometry),
-        registers=[_register(register) for register in REGISTERS],
-        counters=[counter.name.lower() for counter in Counter],
+        ports=_port_list(geometry, injector),
+        registers=[_register(register) for register in REGISTERS.built(geometry, injector=injector)],
+        counters=counter_indices(geometry),
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         network=_network_summary(network) if network else None,
     )
@@ -99,9 +101,9 @@ def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
         ) from None
 
 
-def _port_list(geometry: Geometry) -> list[dict[str, Any]]:
+def _port_list(geometry: Geometry, injector: bool) -> list[dict[str, Any]]:
     inputs = [("clk", True, 1), ("rst", True, 1)]
-    top = used(Accelerator(geometry))
+    top = used(Accelerator(geometry, injector=injector))
     of_signature = [(name, member.flow == In, len(value)) for name, member, value in ports(top)]
     return [
         {"name": name, "direction": "input" if is_input else "output", "width": width}
@@ -114,6 +116,7 @@ def _register(register: Register) -> dict[str, Any]:
         "name": register.name,
         "offset": register.offset,
         "description": register.description,
+        "options": list(register.options),
         "fields": [
             {"name": f.name, "low": f.low, "width": f.width, "reset": f.reset, "access": f.access}
             for f in register.fields

@@ -8,7 +8,7 @@ from typing import Any, Self
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ManifestError(SpinbnnError):
@@ -23,16 +23,17 @@ class Manifest:
     ----------
     version : str
         Version of spinbnn that generated it.
-    geometry : dict of str to int
-        Fields of `Geometry`.
+    geometry : dict
+        Fields of `Geometry`; ``memory`` is a dict of the options of the memory.
     injector : bool
         Whether write errors are injected.
     ports : list of dict
         ``name``, ``direction`` and ``width`` of every port of the top module.
     registers : list of dict
-        ``name``, ``offset``, ``description`` and ``fields`` of every register.
-    counters : list of str
-        The per-bank counters, in the order of their indices.
+        ``name``, ``offset``, ``description``, ``options`` (those for one of which it is there; none if every
+        machine has it) and ``fields`` of every register of the machine.
+    counters : dict of str to int
+        Name and index of the per-bank counters of the machine, and of those of its lanes.
     files : dict of str to str
         SHA-256 of every generated file, by its name.
     network : dict or None
@@ -43,11 +44,11 @@ class Manifest:
     """
 
     version: str
-    geometry: dict[str, int]
+    geometry: dict[str, Any]
     injector: bool
     ports: list[dict[str, Any]]
     registers: list[dict[str, Any]]
-    counters: list[str]
+    counters: dict[str, int]
     files: dict[str, str]
     network: dict[str, Any] | None = None
     schema_version: int = field(default=SCHEMA_VERSION)

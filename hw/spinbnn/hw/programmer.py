@@ -27,6 +27,7 @@ class PointLayout(data.Struct):
     clocks: 16
     max_retries: 4
     redundant: 1
+    blind: 1
 
 
 class Programmer(wiring.Component):
@@ -127,6 +128,7 @@ class Programmer(wiring.Component):
         draw_done = Signal()
         read_only = Signal()
         first_pulse = Signal()
+        all_bits = Signal()
         clocks_left = Signal(16)
         stored, pulsed, redundant, wrong, written = (
             Signal(g.word_bits, name=name) for name in ("stored", "pulsed", "redundant", "wrong", "written")
@@ -142,6 +144,7 @@ class Programmer(wiring.Component):
             self.array_write_data.eq(written),
             self.quiet.eq(idle & ~packet_open & ~counters.clearing),
             self.counting.eq(~idle),
+            all_bits.eq(point.redundant | point.blind),
             wrong.eq(self.array_read_data ^ target),
             written.eq(stored ^ (pulsed & ~fail)),
         ]
@@ -156,21 +159,22 @@ class Programmer(wiring.Component):
                     m.next = "READ"
             with m.State("READ"):
                 m.d.comb += self.array_enable.eq(1)
-                m.d.sync += events.row_reads.eq(events.row_reads + 1)
+                unread = first_pulse & point.blind & ~read_only
+                m.d.sync += events.row_reads.eq(events.row_reads + ~unread)
                 m.next = "COMPARE"
             with m.State("COMPARE"):
                 m.d.comb += clear_failures.eq(1)
                 m.d.sync += [
                     stored.eq(self.array_read_data),
                     pulsed.eq(wrong),
-                    redundant.eq(Mux(first_pulse & point.redundant, ~wrong, 0)),
+                    redundant.eq(Mux(first_pulse & all_bits, ~wrong, 0)),
                     clocks_left.eq(Mux(point.clocks == 0, 0, point.clocks - 1)),
                     events.row_programs.eq(~read_only),
                 ]
                 with m.If(read_only):
                     m.d.sync += target.eq(self.array_read_data)
                     m.next = "ACCOUNT"
-                with m.Elif(wrong.any() | (first_pulse & point.redundant)):
+                with m.Elif(wrong.any() | (first_pulse & all_bits)):
                     m.d.sync += [first_pulse.eq(0), events.retries.eq(events.retries + ~first_pulse)]
                     m.next = "PULSE"
                     if self._injector:

@@ -1,7 +1,7 @@
 """The register map: read from ``registers.rdl``, given to Python, built as an AXI4-Lite register block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import as_file, files
 
@@ -11,10 +11,13 @@ from amaranth.lib.wiring import In, Out
 from systemrdl import RDLCompiler
 from systemrdl.node import FieldNode, RegNode, RootNode
 
+from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.axi import AxiLite
 from spinbnn.hw.library import Library
 
 OKAY, SLVERR = 0b00, 0b10
+INJECTOR = "injector"
+"""What registers of the error injector name as their option, besides the options of the memory."""
 
 
 def compile_rdl() -> RootNode:
@@ -47,6 +50,8 @@ class Field:
         Software can write it.
     description : str
         What it is.
+    options : tuple of str
+        Machines with at least one of these options have the field; none: all that have its register.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Field:
     readable: bool
     writable: bool
     description: str
+    options: tuple[str, ...]
 
     @property
     def access(self) -> str:
@@ -77,13 +83,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Register:
-    """A 32-bit register: name, byte offset, description, fields; `strobe` when hardware sees each write."""
+    """A 32-bit register: name, byte offset, description, fields; `strobe` when hardware sees each write.
+
+    It is there in machines with at least one of its `options`; in all machines if it has none.
+    """
 
     name: str
     offset: int
     description: str
     fields: tuple[Field, ...]
     strobe: bool
+    options: tuple[str, ...]
 
     def __getitem__(self, field: str) -> Field:
         return next(f for f in self.fields if f.name == field)
@@ -99,6 +109,11 @@ class Register:
         return any(f.writable for f in self.fields)
 
 
+def options_of(node: FieldNode | RegNode) -> tuple[str, ...]:
+    """Options for one of which a machine has a register or field; none if every machine has it."""
+    return tuple((node.get_property("option", default=None) or "").split())
+
+
 def _field(node: FieldNode) -> Field:
     return Field(
         name=node.inst_name,
@@ -110,6 +125,7 @@ def _field(node: FieldNode) -> Field:
         readable=node.is_sw_readable,
         writable=node.is_sw_writable,
         description=node.get_property("desc") or "",
+        options=options_of(node),
     )
 
 
@@ -123,6 +139,7 @@ def _register(node: RegNode) -> Register:
         description=node.get_property("desc") or "",
         fields=tuple(_field(f) for f in fields),
         strobe=any(f.get_property("swmod") for f in fields),
+        options=options_of(node),
     )
 
 
@@ -139,6 +156,16 @@ class RegisterMap:
 
     def __iter__(self) -> Iterator[Register]:
         return iter(self._by_name.values())
+
+    def built(self, geometry: Geometry, *, injector: bool = True) -> list[Register]:
+        """Return the registers of one machine, with the fields that it has."""
+        options = {name for name, value in geometry.memory.to_dict().items() if value}
+        options |= {INJECTOR} if injector else set()
+
+        def is_built(item: Register | Field) -> bool:
+            return not item.options or not options.isdisjoint(item.options)
+
+        return [replace(r, fields=tuple(filter(is_built, r.fields))) for r in self if is_built(r)]
 
     def __getitem__(self, name: str) -> Register:
         return self._by_name[name]
@@ -159,7 +186,15 @@ class RegisterBlock(wiring.Component):
     A write takes effect in the clock after its address and data were accepted; pulses and strobes last that
     one clock, when stored values are already new. Writes take whole words: a write with a zero strobe bit, to
     a register that software cannot write, or to no register, and a read of no register, answer SLVERR and do
-    nothing. What software can only write reads 0.
+    nothing. What software can only write reads 0. Registers and fields of options that the machine is built
+    without are not there.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Machine size: `memory`.
+    injector : bool
+        Whether the machine has the error injector.
 
     Members
     -------
@@ -173,9 +208,10 @@ class RegisterBlock(wiring.Component):
         The word last written, for registers whose storage lies elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Geometry, *, injector: bool = True) -> None:
+        self._registers = REGISTERS.built(geometry, injector=injector)
         members: dict[str, In | Out] = {"bus": In(AxiLite(address_bits=12)), "write_data": Out(32)}
-        for register in REGISTERS:
+        for register in self._registers:
             if register.strobe:
                 members[f"{register.name}_strobe"] = Out(1)
             for field in register.fields:
@@ -211,13 +247,13 @@ class RegisterBlock(wiring.Component):
             bus.awready.eq(accept),
             bus.wready.eq(accept),
         ]
-        pulses = [getattr(self, f"{r.name}_{f.name}") for r in REGISTERS for f in r.fields if f.pulse]
-        strobes = [getattr(self, f"{r.name}_strobe") for r in REGISTERS if r.strobe]
+        pulses = [getattr(self, f"{r.name}_{f.name}") for r in self._registers for f in r.fields if f.pulse]
+        strobes = [getattr(self, f"{r.name}_strobe") for r in self._registers if r.strobe]
         m.d.sync += [signal.eq(0) for signal in pulses + strobes]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         with m.Switch(address):
-            for register in filter(lambda r: r.writable, REGISTERS):
+            for register in filter(lambda r: r.writable, self._registers):
                 with m.Case(register.offset >> 2):
                     m.d.comb += known.eq(bus.wstrb.all())
         with m.If(accept):
@@ -225,7 +261,7 @@ class RegisterBlock(wiring.Component):
         with m.If(accept & known):
             m.d.sync += self.write_data.eq(bus.wdata)
             with m.Switch(address):
-                for register in filter(lambda r: r.writable, REGISTERS):
+                for register in filter(lambda r: r.writable, self._registers):
                     with m.Case(register.offset >> 2):
                         self._store(m, register)
 
@@ -245,7 +281,7 @@ class RegisterBlock(wiring.Component):
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += bus.rvalid.eq(1)
             with m.Switch(bus.araddr[2:]):
-                for register in REGISTERS:
+                for register in self._registers:
                     with m.Case(register.offset >> 2):
                         m.d.sync += [bus.rdata.eq(self._value(register)), bus.rresp.eq(OKAY)]
                 with m.Default():

@@ -65,11 +65,15 @@ def _wrapped_line(line: str) -> str:
 
 
 def _header(geometry: Geometry, injector: bool) -> str:
-    fields = ", ".join(f"{name} {value}" for name, value in geometry.to_dict().items())
+    sizes = geometry.to_dict()
+    built = {name: value for name, value in sizes.pop("memory").items() if value}
+    fields = ", ".join(f"{name} {value}" for name, value in sizes.items())
+    options = ", ".join(name if value is True else f"{name} {value}" for name, value in built.items())
     return (
         f"// {TOP} {version(TOP)}: binarized-neural-network accelerator with weights in banked MRAM.\n"
         f"// {fields}, {'with' if injector else 'without'} error injector.\n"
-        "// Generated from Amaranth; do not edit.\n\n"
+        + (f"// Memory options: {options}.\n" if options else "")
+        + "// Generated from Amaranth; do not edit.\n\n"
     )
 
 
@@ -82,6 +86,11 @@ def emit_verilog(geometry: Geometry, *, injector: bool = True) -> str:
         Machine size.
     injector : bool
         Whether write errors are injected; an ASIC with real MRAM does without.
+
+    Raises
+    ------
+    GeometryError
+        If an option of the memory needs the injector and there is none.
 
     Returns
     -------

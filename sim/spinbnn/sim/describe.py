@@ -167,9 +167,7 @@ def _manifest_text(manifest: Manifest) -> RenderableType:
                 for register in manifest.registers
             ]
         ),
-        "Counters of a bank": show.pairs(
-            [(name, str(index)) for index, name in enumerate(manifest.counters)]
-        ),
+        "Counters of a bank": show.pairs([(name, str(index)) for name, index in manifest.counters.items()]),
         "Files, first digits of SHA-256": show.named(
             [(name, digest[:16]) for name, digest in manifest.files.items()]
         ),
