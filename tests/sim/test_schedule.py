@@ -8,18 +8,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import MramArray
+from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
-from spinbnn.golden.operating_point import operating_point
+from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import Placement, place, program_rows
 from spinbnn.sim.schedule import (
     binary_operations,
     image_load_clocks,
     loop_clocks,
+    predict_age_clocks,
     predict_program_clocks,
     predict_run_clocks,
+    predict_scrub_clocks,
     steady_clocks_per_image,
 )
 
@@ -39,8 +43,11 @@ class Beat:
 class ClockByClock:
     """The machine of the Timing section, a clock at a time, in the plainest way."""
 
-    def __init__(self, network: Network, placement: Placement, images: int) -> None:
+    def __init__(self, network: Network, placement: Placement, images: int, pulse_clocks: int) -> None:
         self.network, self.placement, self.geometry = network, placement, placement.geometry
+        self.write_clocks = 1
+        if self.geometry.memory.activation_generators:
+            self.write_clocks = max(pulse_clocks, 32 // self.geometry.memory.activation_generators)
         lanes = self.geometry.lanes
         self.batches = [min(lanes, images - first) for first in range(0, images, lanes)]
         self.last_layer = len(placement.layers) - 1
@@ -119,10 +126,19 @@ class ClockByClock:
                     )
                     chunks = -(-neurons // min(self.geometry.banks, self.geometry.word_bits))
                     drain_length = chunks + (beat.last_of_layer and ragged)
+                    drain_length += (self.write_clocks - 1) * self.words_of_a_group()
                     self.drains.append(self.drain_bits(beat, neurons))
             if beat.last_of_layer and beat.layer == 0:
                 self.free_from[beat.batch % 2] = self.clock + 1
             yield
+
+    def words_of_a_group(self) -> int:
+        banks, width = self.geometry.banks, self.geometry.word_bits
+        if banks % width == 0:
+            return banks // width
+        if width % banks == 0:
+            return 1
+        return (width - 1 + banks) // width + 1
 
     def stalls(self, beat: Beat, drained: int, layer_clocks: int) -> bool:
         clock = self.clock
@@ -146,14 +162,20 @@ class ClockByClock:
             before = first + bit
             after = first + min(neurons, bit + min(self.geometry.banks, width))
             complete = after // width > before // width
+            rest = beat.last_of_layer and after == first + neurons and after % width > 0
             if complete:
-                self.words_written[beat.batch, beat.layer, before // width] = self.clock
-            last = beat.last_of_layer and after == first + neurons
-            if last and after % width:
-                if complete:
-                    yield  # the rest goes in the clock after
-                self.words_written[beat.batch, beat.layer, after // width] = self.clock
+                yield from self.write(beat, before // width)
+            if complete and rest:
+                yield  # the rest goes in the clock after
+            if rest:
+                yield from self.write(beat, after // width)
             yield
+
+    def write(self, beat: Beat, word: int) -> Iterator[None]:
+        """Write a word in the last of the clocks that it takes."""
+        for _ in range(self.write_clocks - 1):
+            yield
+        self.words_written[beat.batch, beat.layer, word] = self.clock
 
     def drain_logits(self, beat: Beat, length: int) -> Iterator[None]:
         for _ in range(5 + length - 1):
@@ -176,16 +198,18 @@ class ClockByClock:
         yield
 
 
-def clock_by_clock(network: Network, placement: Placement, images: int) -> tuple[int, int, tuple[int, ...]]:
-    model = ClockByClock(network, placement, images)
+def clock_by_clock(
+    network: Network, placement: Placement, images: int, pulse_clocks: int = 1
+) -> tuple[int, int, tuple[int, ...]]:
+    model = ClockByClock(network, placement, images, pulse_clocks)
     model.run()
     return model.accepted[len(model.batches) - 1], model.issued, tuple(model.image_done)
 
 
-def check(network: Network, geometry: Geometry, images: int) -> None:
+def check(network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1) -> None:
     placement = place(network, geometry)
-    predicted = predict_run_clocks(network, placement, images)
-    expected = clock_by_clock(network, placement, images)
+    predicted = predict_run_clocks(network, placement, images, pulse_clocks)
+    expected = clock_by_clock(network, placement, images, pulse_clocks)
     assert (predicted.total, predicted.beats, predicted.image_done) == expected
 
 
@@ -203,9 +227,18 @@ def test_schedule_equals_the_clock_by_clock_model(preset: str, images: int) -> N
     sizes=st.lists(st.integers(1, 45), min_size=2, max_size=5),
     input_bits=st.integers(1, 4),
     images=st.integers(1, 8),
+    generators=st.sampled_from((0, 0, 1, 2, 4, 8, 16, 32)),
+    pulse_clocks=st.integers(1, 60),
 )
 def test_schedule_of_any_machine_and_network(
-    banks: int, word_bits: int, lanes: int, sizes: list[int], input_bits: int, images: int
+    banks: int,
+    word_bits: int,
+    lanes: int,
+    sizes: list[int],
+    input_bits: int,
+    images: int,
+    generators: int,
+    pulse_clocks: int,
 ) -> None:
     geometry = Geometry(
         banks,
@@ -216,9 +249,10 @@ def test_schedule_of_any_machine_and_network(
         threshold_rows=512,
         input_words=512,
         activation_words=512,
+        memory=MemoryOptions(activation_generators=generators),
     )
     try:
-        check(random_network(sizes, input_bits), geometry, images)
+        check(random_network(sizes, input_bits), geometry, images, pulse_clocks)
     except CapacityError:
         assume(False)
 
@@ -270,24 +304,110 @@ def test_the_default_machine_keeps_within_two_percent_of_the_loops() -> None:
     assert steady <= 1.02 * loop_clocks(placement)
 
 
+MEMORIES = (
+    MemoryOptions(),
+    MemoryOptions(variability=True),
+    MemoryOptions(self_terminated=True),
+    MemoryOptions(secded=True, read_groups=4),
+    MemoryOptions(differential=True, ageing=True),
+    MemoryOptions(True, True, True, True, True, True, 16, 32),
+)
+
+
+def rows_by_hand(
+    log: ProgramLog, read: int, point: OperatingPoint, geometry: Geometry, draws: bool
+) -> Iterator[int]:
+    """Clocks of each row that is programmed or scrubbed, as the Timing section adds them up."""
+    memory = geometry.memory
+    cells = geometry.word_bits
+    if memory.secded:
+        cells += {24: 5, 104: 7}[cells] + 1
+    if memory.differential:
+        cells *= 2
+    slices = -(-cells // 64)
+    account = 13
+    account += 4 if memory.self_terminated else 0
+    account += 1 if memory.ageing else 0
+    account += 1 if memory.scrub else 0
+    account += 2 if memory.secded else 0
+    account += 1 if memory.differential else 0
+    account += 1 if memory.read_groups else 0
+    for pulses in log.pulses.tolist():
+        clocks = read
+        if pulses and draws and memory.variability:
+            clocks += 13 + 48 * slices
+        for pulse in range(pulses):
+            clocks += (32 * slices if draws else 0) + point.pulse_clocks
+            clocks += 2 if pulse < point.max_retries else 0
+        yield clocks + account
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("word_bits", [24, 104])
 @pytest.mark.parametrize("retries", [0, 3])
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_program_clocks_row_by_row(word_bits: int, retries: int, rate: float) -> None:
-    geometry = replace(Geometry.from_preset("5x24"), word_bits=word_bits)
+def test_program_clocks_row_by_row(word_bits: int, retries: int, rate: float, memory: MemoryOptions) -> None:
+    geometry = replace(Geometry.from_preset("5x24"), word_bits=word_bits, memory=memory)
     network = random_network((30, 17, 5), 2)
     point = operating_point(rate, max_retries=retries, pulse_clocks=7)
     array = MramArray(geometry, seed=9)
-    slices = -(-word_bits // 64)
-    total = expected = 0
     for packet in program_rows(network, place(network, geometry), geometry):
         log = array.program(packet, point)
-        total += predict_program_clocks(log, point, geometry)
-        for pulses in log.pulses.tolist():
-            expected += 2
-            for pulse in range(pulses):
-                expected += (32 * slices if rate else 0) + 7
-                expected += 2 if pulse < retries else 0
-            expected += 13
-    assert total == expected
+        expected = sum(rows_by_hand(log, 2, point, geometry, rate > 0))
+        assert predict_program_clocks(log, point, geometry) == expected
     assert np.all(array.counters["pulses"] > 0)
+
+
+def test_stuck_cells_draw_though_the_point_never_fails() -> None:
+    geometry = replace(Geometry.from_preset("5x24"), memory=MemoryOptions(variability=True))
+    chip = Chip(stuck=(False, False, False, True))
+    point = operating_point(0.0, pulse_clocks=7)
+    network = random_network((30, 17, 5), 2)
+    packet = program_rows(network, place(network, geometry), geometry)[0]
+    log = MramArray(geometry, seed=9, chip=chip).program(packet, point)
+    drawing, plain = (sum(rows_by_hand(log, 2, point, geometry, draws)) for draws in (True, False))
+    assert drawing > plain
+    assert predict_program_clocks(log, point, geometry, chip) == drawing
+    assert predict_program_clocks(log, point, geometry) == plain
+
+
+@pytest.mark.parametrize("memory", MEMORIES[1:])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_scrub_clocks_row_by_row(rate: float, memory: MemoryOptions) -> None:
+    geometry = replace(Geometry.from_preset("5x24"), memory=memory)
+    point = operating_point(rate, max_retries=2, pulse_clocks=5)
+    # A row left alone, one of a pulse, one of all pulses.
+    log = ProgramLog(pulses=np.array([0, 1, 3]), verify_reads=np.array([0, 1, 2]))
+    assert predict_scrub_clocks(log, point, geometry) == sum(
+        rows_by_hand(log, 3, point, geometry, draws=rate > 0)
+    )
+
+
+def test_age_clocks_by_hand() -> None:
+    point, never = operating_point(0.3), operating_point(0.0)
+    geometry = replace(Geometry.from_preset("5x24"), memory=MemoryOptions(ageing=True))
+    assert predict_age_clocks(7, point, geometry) == 7 * 5 * (2 + 32 + 1 + 14)
+    assert predict_age_clocks(7, never, geometry) == 7 * 5 * (2 + 14)
+    # 24 + 5 + 1 code bits, 60 cells; then 104 + 7 + 1, 224 cells
+    every = replace(geometry, memory=MEMORIES[-1])
+    assert predict_age_clocks(2, point, every) == 2 * 5 * (2 + 13 + 48 + 32 + 1 + 23)
+    wide = replace(every, word_bits=104)
+    assert predict_age_clocks(2, point, wide) == 2 * 5 * (2 + 13 + 48 * 4 + 32 * 4 + 1 + 23)
+    assert predict_age_clocks(2, never, wide) == 2 * 5 * (2 + 23)
+
+
+def test_slow_activation_writes_hold_the_next_layer() -> None:
+    # 8 words, written one after the other by a group: the next group and layer wait for all of them.
+    geometry = Geometry(64, 8, rows=256, activation_words=64, stream_bits=64)
+    slow = replace(geometry, memory=MemoryOptions(activation_generators=4))
+    network = random_network((8, 128, 3), 1)
+    placement = place(network, geometry)
+    plain = predict_run_clocks(network, placement, 1).total
+    assert predict_run_clocks(network, placement, 1, 1000).total == plain
+    totals = [
+        predict_run_clocks(network, place(network, slow), 1, clocks).total for clocks in (1, 8, 9, 1000)
+    ]
+    assert totals[0] == totals[1]
+    assert totals[2] - totals[1] == 16
+    assert totals[3] - totals[2] == 16 * (1000 - 9)
+    check(network, slow, 3, 1000)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import words_for
 from spinbnn.golden.geometry import Geometry
@@ -18,6 +20,7 @@ from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import LayerPlacement, Placement
 
 READ_CLOCKS = 2
+SCRUB_READ_CLOCKS = 3
 ACCOUNT_CLOCKS = 13
 RANDOM_WORDS = 32
 DRAIN_DELAY = 5
@@ -68,7 +71,9 @@ def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | No
     return (image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
 
 
-def predict_program_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry) -> int:
+def predict_program_clocks(
+    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None
+) -> int:
     """Return the clocks that programming takes the controller.
 
     Parameters
@@ -77,14 +82,74 @@ def predict_program_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geo
         What golden did with each row.
     point : OperatingPoint
     geometry : Geometry
+    chip : Chip, optional
+        By default one without stuck cells.
     """
-    draw = RANDOM_WORDS * geometry.slices if point.draws(geometry.memory, Chip()) else 0
-    rows = len(log.pulses) * (READ_CLOCKS + ACCOUNT_CLOCKS)
-    pulses = int(log.pulses.sum()) * (draw + point.pulse_clocks)
-    return rows + pulses + int(log.verify_reads.sum()) * READ_CLOCKS
+    rows = len(log.pulses) * (READ_CLOCKS + account_clocks(geometry))
+    return rows + _pulse_clocks(log, point, geometry, chip)
 
 
-def predict_run_clocks(network: Network, placement: Placement, images: int) -> RunClocks:
+def predict_scrub_clocks(
+    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None
+) -> int:
+    """Return the clocks that a scrub takes the controller; parameters as of `predict_program_clocks`."""
+    rows = len(log.pulses) * (SCRUB_READ_CLOCKS + account_clocks(geometry))
+    return rows + _pulse_clocks(log, point, geometry, chip)
+
+
+def predict_age_clocks(rows: int, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None) -> int:
+    """Return the clocks that ageing takes the controller.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of each bank that are aged.
+    point : OperatingPoint
+    geometry : Geometry
+    chip : Chip, optional
+        By default one without stuck cells.
+    """
+    flips = 0
+    if _draws(point, geometry, chip):
+        flips = _class_clocks(geometry) + RANDOM_WORDS * geometry.cell_slices + 1
+    return rows * geometry.banks * (READ_CLOCKS + flips + account_clocks(geometry))
+
+
+def account_clocks(geometry: Geometry) -> int:
+    """Return the clocks in which the counters take in what was done with a row."""
+    memory = geometry.memory
+    return (
+        ACCOUNT_CLOCKS
+        + 4 * memory.self_terminated
+        + memory.ageing
+        + memory.scrub
+        + 2 * memory.secded
+        + memory.differential
+        + (memory.read_groups > 0)
+    )
+
+
+def _class_clocks(geometry: Geometry) -> int:
+    """Return the clocks that finding the classes of a row's cells takes."""
+    return 13 + 48 * geometry.cell_slices if geometry.memory.variability else 0
+
+
+def _draws(point: OperatingPoint, geometry: Geometry, chip: Chip | None) -> bool:
+    return point.draws(geometry.memory, chip or Chip())
+
+
+def _pulse_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None) -> int:
+    """Return the clocks of pulses, of what is drawn for them, and of the reads that verify them."""
+    clocks = int(log.pulses.sum()) * point.pulse_clocks + int(log.verify_reads.sum()) * READ_CLOCKS
+    if _draws(point, geometry, chip):
+        clocks += int(log.pulses.sum()) * RANDOM_WORDS * geometry.cell_slices
+        clocks += int(np.count_nonzero(log.pulses)) * _class_clocks(geometry)
+    return clocks
+
+
+def predict_run_clocks(
+    network: Network, placement: Placement, images: int, activation_pulse_clocks: int = 1
+) -> RunClocks:
     """Return the schedule of a run whose streams never wait for the outside.
 
     Parameters
@@ -94,8 +159,11 @@ def predict_run_clocks(network: Network, placement: Placement, images: int) -> R
         Of the network.
     images : int
         At least 1.
+    activation_pulse_clocks : int
+        Length of the pulse that stores a word of activations (1 to 65535); only matters where activations are
+        stored in MRAM.
     """
-    return _Schedule(network, placement).run(images)
+    return _Schedule(network, placement, activation_pulse_clocks).run(images)
 
 
 def image_load_clocks(network: Network, geometry: Geometry) -> int:
@@ -122,10 +190,12 @@ class _Schedule:
         Clock in which the last result of the batch before was accepted.
     """
 
-    def __init__(self, network: Network, placement: Placement) -> None:
+    def __init__(self, network: Network, placement: Placement, activation_pulse_clocks: int) -> None:
         self._network = network
         self._placement = placement
         self._geometry = placement.geometry
+        generators = self._geometry.memory.activation_generators
+        self._write_clocks = max(activation_pulse_clocks, RANDOM_WORDS // generators) if generators else 1
         self.issued = 0
         self.group_end = 0
         self.drain = 0
@@ -188,19 +258,23 @@ class _Schedule:
         chunk = min(banks, width)
         chunks = -(-neurons // chunk)
         last_group = group == placed.groups - 1
-        divides = width % banks == 0 or banks % width == 0
         before = group * banks
+        rest = (before + neurons) % width if last_group else 0
+        clock = self.group_end + DRAIN_DELAY - 1
         for number in range(chunks):
-            clock = self.group_end + DRAIN_DELAY + number
             packed = before + min((number + 1) * chunk, neurons)
-            if len(written) < packed // width:
+            completes = len(written) < packed // width
+            takes_rest = rest > 0 and number == chunks - 1 and not completes
+            clock += self._write_clocks if completes or takes_rest else 1
+            if completes or takes_rest:
                 written.append(clock)
-        total = before + neurons
-        if last_group and len(written) < words_for(total, width):
-            # A rest behind a word that the last chunk completed is written in the clock after it.
-            alone = total % width < (neurons - 1) % chunk + 1
-            written.append(self.group_end + DRAIN_DELAY + chunks - (0 if alone else 1))
-        self.drain = chunks + (1 if last_group and not divides else 0)
+        if rest and not takes_rest:  # a rest behind a word that the last chunk completed
+            written.append(clock + self._write_clocks)
+        divides = width % banks == 0 or banks % width == 0
+        most_words = (width - 1 + banks) // width + (0 if divides else 1)
+        self.drain = chunks + (self._write_clocks - 1) * most_words
+        if last_group and not divides:
+            self.drain += 1
 
     def _results(self, images: int) -> list[int]:
         """Send a batch's results; return the clock in which each image's class is accepted."""
