@@ -139,7 +139,7 @@ def wer_function(method: str) -> WerFunction:
 def voltage_for_wer(
     wer: float, t: float, delta: float, h: float = 0.0, method: str = "fokker-planck"
 ) -> float:
-    """Return the voltage over critical voltage that gives a write error rate, within a relative 1e-6.
+    """Return the voltage over critical voltage that gives a write error rate, within a relative 1e-4.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def voltage_for_wer(
 def duration_for_wer(
     wer: float, i: float, delta: float, h: float = 0.0, method: str = "fokker-planck"
 ) -> float:
-    """Return the pulse length over characteristic time that gives a write error rate, within a relative 1e-6.
+    """Return the pulse length over characteristic time that gives a write error rate, within a relative 1e-4.
 
     Parameters and errors are as those of `voltage_for_wer`.
     """
