@@ -234,12 +234,12 @@ def _inverse(function: Callable[[float], float], wer: float, low: float, high: f
 class _Propagator(NamedTuple):
     """exp(A t) for one current, barrier and stray field.
 
-    Fields are A [n, n]; the least step ``2**-steps``; exp(A 2**-steps), exp(A 2 2**-steps), ... as far as
-    they were needed; the coefficients of the density before the pulse [n]; the integrals of the polynomials
-    over the hemisphere that is left [n].
+    Fields are the diagonals of A [5, n]; the least step ``2**-steps``; exp(A 2**-steps), exp(A 2 2**-steps),
+    ... as far as they were needed; the coefficients of the density before the pulse [n]; the integrals of the
+    polynomials over the hemisphere that is left [n].
     """
 
-    operator: Array
+    diagonals: Array
     steps: int
     powers: list[Array]
     start: Array
@@ -249,12 +249,17 @@ class _Propagator(NamedTuple):
         """Return the probability of still being in the first hemisphere, float64 [m] of times [m]."""
         whole = np.floor(t * 2.0**self.steps).astype(np.int64)
         rest = t - whole * 2.0**-self.steps
-        density = _exponential(self.operator, np.repeat(self.start[:, np.newaxis], len(t), axis=1), rest)
-        for bit in range(int(whole.max(initial=0)).bit_length()):
+        density = _exponential(self.diagonals, np.repeat(self.start[:, np.newaxis], len(t), axis=1), rest)
+        # Of a few times it is cheaper to apply the last power often than to square it further.
+        bits = max(int(whole.max(initial=0)).bit_length() - (5 if len(t) <= 4 else 0), 1)
+        for bit in range(bits):
             if bit == len(self.powers):
                 self.powers.append(self.powers[-1] @ self.powers[-1])
-            chosen = (whole >> bit & 1).astype(bool)
-            if chosen.any():
+            left = whole >> bit
+            if bit < bits - 1:
+                left &= 1
+            for count in range(int(left.max(initial=0))):
+                chosen = left > count
                 density[:, chosen] = self.powers[bit] @ density[:, chosen]
         probability: Array = np.clip(self.hemisphere @ density, 0.0, 1.0)
         return probability
@@ -266,21 +271,29 @@ def _propagator(i: float, delta: float, h: float) -> _Propagator:
     # against twice the number, and against finite volumes.
     count = max(60, ceil(sqrt(120 * delta * (1 + abs(i - h)))))
     operator = _operator(i - h, delta, count)
-    # The 1-norm of the least step's exponent is at most 1/8.
-    steps = 3 + frexp(float(np.abs(operator).sum(axis=0).max()))[1]
-    first = _exponential(operator, np.eye(count), np.full(count, 2.0**-steps))
+    diagonals = np.zeros((5, count))  # number k holds the elements [n, n + k - 2], by n
+    for k in range(5):
+        rows = np.arange(max(0, 2 - k), min(count, count + 2 - k))
+        diagonals[k, rows] = operator[rows, rows + k - 2]
+    # The 1-norm of the least step's exponent is at most 1.
+    steps = frexp(float(np.abs(operator).sum(axis=0).max()))[1]
+    first = _exponential(diagonals, np.eye(count), np.full(count, 2.0**-steps))
     nodes, weights = np.polynomial.legendre.leggauss(2 * count)
     nodes, weights = (nodes + 1) / 2, weights / 2  # from (-1, 1) to (0, 1)
     polynomials = _legendre(nodes, count)
     well = weights * np.exp(delta * (nodes**2 - 1 + 2 * h * (nodes - 1)))
-    return _Propagator(operator, steps, [first], polynomials @ well / well.sum(), polynomials @ weights)
+    return _Propagator(diagonals, steps, [first], polynomials @ well / well.sum(), polynomials @ weights)
 
 
-def _exponential(operator: Array, vectors: Array, t: Array) -> Array:
-    """Return exp(A t) of each column, [n, m], for times [m] with a norm of A t of at most 1/8, by Taylor."""
+def _exponential(diagonals: Array, vectors: Array, t: Array) -> Array:
+    """Return exp(A t) of each column, [n, m], for times [m] with a norm of A t of at most 1, by Taylor."""
     term, total = vectors, vectors.copy()
-    for order in range(1, 12):
-        term = operator @ term * (t / order)
+    for order in range(1, 19):
+        product = diagonals[2][:, np.newaxis] * term
+        for k in (1, 2):
+            product[k:] += diagonals[2 - k, k:, np.newaxis] * term[:-k]
+            product[:-k] += diagonals[2 + k, :-k, np.newaxis] * term[k:]
+        term = product * (t / order)
         total += term
     return total
 
