@@ -7,7 +7,6 @@ probability on as ``fail = fail | r`` where that bit is 1 and ``fail & r`` where
 cell fail with exactly that probability.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +48,8 @@ _LANE_INDEX = 48
 
 # Pulses whose random words are held at a time: 1 MiB for rows of one slice.
 _BLOCK_PULSES = 4096
+# Rows that are first tried at once when pulses are repeated.
+_FIRST_RUN = 64
 
 _UINT32_MAX = 2**32 - 1
 
@@ -367,26 +368,53 @@ class MramArray:
         classes: Words,
         switching: Words,
     ) -> None:
-        """Pulse row after row, each until it is right or its retries are used up; add to `done`."""
-        drawn: deque[Words] = deque()
-        done.wrong[:] = change
-        for row in range(len(old)):
+        """Pulse row after row, each until it is right or its retries are used up; add to `done`.
+
+        Which draws are a row's depends on the retries of the rows before. Runs of rows that are right after
+        one pulse are done at once; a row that is not is done alone.
+        """
+        drawn = np.zeros((0, classes.shape[0], 2, old.shape[1]), dtype=np.uint64)
+
+        def draw(pulses: int) -> Words:
+            """Return the draws of the next pulses; each row that is left takes at least one."""
+            nonlocal drawn
+            if len(drawn) < pulses:
+                more = [block for _, block in self._draw(point, len(old) - row - len(drawn))]
+                drawn = np.concatenate([drawn, *more])
+            return drawn[:pulses]
+
+        def fails(rows: slice, pulsed: Words) -> Words:
+            """Pulse rows once; return which of the cells that were pulsed fail."""
+            both = _of_class(draw(len(pulsed)), classes[:, rows])
+            return pulsed & (_of_direction(old[rows], *both) | ~switching[rows])
+
+        row, run = 0, _FIRST_RUN
+        while row < len(old):
+            rows = slice(row, min(row + run, len(old)))
+            wrong = fails(rows, change[rows])
+            bad = np.flatnonzero(wrong.any(axis=1))
+            right = int(bad[0]) if len(bad) else rows.stop - rows.start
+            drawn = drawn[right:]
+            row += right
+            run *= 2
+            if not len(bad):
+                continue
+            run = max(1, run // 4)
+            one = slice(row, row + 1)
+            pulsed = change[one]
             for attempt in range(1 + point.max_retries):
                 if attempt:
                     done.pulses[row] += 1
-                    done.bits_01[row] += _popcount(done.wrong[row] & ~old[row])
-                    done.bits_10[row] += _popcount(done.wrong[row] & old[row])
-                if not drawn:
-                    # Each row that is left takes at least one pulse: nothing is drawn that is not used.
-                    for _, block in self._draw(point, len(old) - row):
-                        drawn.extend(block)
-                both = _of_class(drawn.popleft()[None], classes[:, row : row + 1])
-                fail = _of_direction(old[row], both[0][0], both[1][0]) | ~switching[row]
-                done.wrong[row] &= fail
-                done.failed_01[row] += _popcount(done.wrong[row] & ~old[row])
-                done.failed_10[row] += _popcount(done.wrong[row] & old[row])
-                if not done.wrong[row].any():
+                    done.bits_01[one] += _popcount(pulsed & ~old[one])
+                    done.bits_10[one] += _popcount(pulsed & old[one])
+                pulsed = fails(one, pulsed)
+                drawn = drawn[1:]
+                done.failed_01[one] += _popcount(pulsed & ~old[one])
+                done.failed_10[one] += _popcount(pulsed & old[one])
+                if not pulsed.any():
                     break
+            done.wrong[one] = pulsed
+            row += 1
 
     def _draw(self, point: OperatingPoint, pulses: int) -> Iterator[tuple[slice, Words]]:
         """Yield which cells fail in each of the next pulses, if of a class and going in a direction.
@@ -403,11 +431,11 @@ class MramArray:
         for first in range(0, pulses, _BLOCK_PULSES):
             count = min(_BLOCK_PULSES, pulses - first)
             words = self._rng.random_raw(count * PROBABILITY_BITS * slices)
-            words = words.reshape(count, PROBABILITY_BITS, slices)
+            planes = np.ascontiguousarray(words.reshape(count, PROBABILITY_BITS, slices).swapaxes(0, 1))
             fail = np.zeros((count, len(by_class), 2, slices), dtype=np.uint64)
             for number, both in enumerate(by_class):
                 for direction, p in enumerate(both):
-                    _combine(words, p, fail[:, number, direction])
+                    fail[:, number, direction] = _combine(planes, p)
             yield slice(first, first + count), fail
 
     def _class_masks(self, banks: Indices, rows: Indices) -> tuple[Words, Words]:
@@ -464,11 +492,14 @@ def _popcount(rows: Words) -> Counts:
     return ones
 
 
-def _combine(words: Words, p: int, fail: Words) -> None:
-    """Make each bit of `fail`, uint64 [n, Lc], 1 with probability p / 2**32 from random words [n, 32, Lc]."""
-    for plane in range(PROBABILITY_BITS):
+def _combine(planes: Words, p: int) -> Words:
+    """Return bits, uint64 [n, Lc], that are 1 with probability p / 2**32, from random words [32, n, Lc]."""
+    fail: Words = np.zeros(planes.shape[1:], dtype=np.uint64)
+    lowest_one = (p & -p).bit_length() - 1
+    for plane in range(max(0, lowest_one), PROBABILITY_BITS):  # those below leave zeros
         combine = np.bitwise_or if p >> plane & 1 else np.bitwise_and
-        combine(fail, words[:, plane], out=fail)
+        combine(fail, planes[plane], out=fail)
+    return fail
 
 
 def _of_class(drawn: Words, classes: Words) -> tuple[Words, Words]:
