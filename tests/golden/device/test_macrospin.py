@@ -268,9 +268,10 @@ def off_llg(points: list[tuple[float, float, float, float]], spins: int) -> list
         line = f"delta {delta}, i {i}, t {t}, h {h}: LLG {failures / spins:.5f}, Fokker-Planck {wer:.5f}"
         if not low <= failures <= high:
             wrong.append(line)
-        if abs(failures / spins / wer - 1) > worst:
-            worst, where = abs(failures / spins / wer - 1), line
-    print(f"{len(points)} points of {spins} spins: worst difference {worst:.1%} at {where}")
+        deviation = abs(failures - spins * wer) / np.sqrt(spins * wer * (1 - wer))
+        if deviation > worst:
+            worst, where = float(deviation), line
+    print(f"{len(points)} points of {spins} spins: worst {worst:.1f} standard errors at {where}")
     return wrong
 
 
@@ -282,6 +283,6 @@ def test_against_llg() -> None:
 @pytest.mark.long
 def test_against_llg_over_a_grid() -> None:
     grid = product((25, 40, 60, 90), (1.2, 1.5, 2.0, 2.5), (1.5, 3.0, 5.0), (0.0, 0.08))
-    points = [point for point in grid if float(fokker_planck_wer(*point[1:3], point[0], point[3])) > 2e-3]
+    points = [point for point in grid if float(fokker_planck_wer(*point[1:3], point[0], point[3])) > 1e-2]
     assert len(points) > 60
     assert not off_llg(points, spins=20_000)

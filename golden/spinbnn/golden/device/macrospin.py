@@ -278,9 +278,8 @@ def _propagator(i: float, delta: float, h: float) -> _Propagator:
     # The 1-norm of the least step's exponent is at most 1.
     steps = frexp(float(np.abs(operator).sum(axis=0).max()))[1]
     first = _exponential(diagonals, np.eye(count), np.full(count, 2.0**-steps))
-    nodes, weights = np.polynomial.legendre.leggauss(2 * count)
-    nodes, weights = (nodes + 1) / 2, weights / 2  # from (-1, 1) to (0, 1)
-    polynomials = _legendre(nodes, count)
+    nodes, weights, polynomials = _hemisphere(-(-count // 100) * 100)
+    polynomials = polynomials[:count]
     well = weights * np.exp(delta * (nodes**2 - 1 + 2 * h * (nodes - 1)))
     return _Propagator(diagonals, steps, [first], polynomials @ well / well.sum(), polynomials @ weights)
 
@@ -316,11 +315,17 @@ def _operator(a: float, delta: float, count: int) -> Array:
     return operator[:count, :count]
 
 
-def _legendre(x: Array, count: int) -> Array:
-    """Return the first normalised Legendre polynomials at x [m], [count, m]."""
-    values = np.empty((count, len(x)))
-    values[0], values[1] = 1.0, x
+@lru_cache
+def _hemisphere(count: int) -> tuple[Array, Array, Array]:
+    """Return nodes and weights [2 n] of Gauss's quadrature from 0 to 1, and Legendre polynomials there.
+
+    The n normalised polynomials' values are [n, 2 n].
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(2 * count)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    values = np.empty((count, len(nodes)))
+    values[0], values[1] = 1.0, nodes
     for n in range(1, count - 1):
-        values[n + 1] = ((2 * n + 1) * x * values[n] - n * values[n - 1]) / (n + 1)
+        values[n + 1] = ((2 * n + 1) * nodes * values[n] - n * values[n - 1]) / (n + 1)
     values *= np.sqrt(np.arange(count) + 0.5)[:, np.newaxis]
-    return values
+    return nodes, weights, values
