@@ -1,14 +1,31 @@
 """One bank: its MRAM cells, its thresholds, and the arithmetic of its neuron for every lane."""
 
-from amaranth.hdl import Cat, ClockSignal, Elaboratable, Instance, Module, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.cell_code import ReadFlags, decode, is_coded
 from spinbnn.hw.cells import Ram
+from spinbnn.hw.counters import COUNTER_BITS
 from spinbnn.hw.library import Library
 from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount
+
+MISMATCH_BITS = 32  # a word of the table
+
+
+def read_counters(geometry: Geometry) -> tuple[str, ...]:
+    """Return the flags of `ReadFlags` that a machine counts."""
+    secded = ("corrected", "uncorrectable") if geometry.memory.secded else ()
+    return secded + (("tied",) if geometry.memory.differential else ())
+
+
+def mismatch_words(geometry: Geometry) -> int:
+    """Return the words of a bank's mismatch table; none without differential cells."""
+    return -(-geometry.code_bits // MISMATCH_BITS) if geometry.memory.differential else 0
 
 
 class Bank(wiring.Component):
@@ -22,7 +39,17 @@ class Bank(wiring.Component):
     Members
     -------
     array_enable, array_write, array_row, array_write_data, array_read_data
-        The MRAM port; a read row appears in the next clock and holds.
+        The MRAM port, cells; a read row appears in the next clock and holds.
+    read_data : Out(word_bits), read_flags : Out(ReadFlags)
+        What the cells of `array_read_data` read as; only where they are not the data themselves.
+    counted : In(1)
+        The row that is read in this clock counts in the following.
+    clear : In(1)
+        Sets those counts to 0.
+    corrected_reads, uncorrectable_reads, tied_reads : Out(64)
+        Counted rows that read so; each only with its option.
+    mismatch_write_enable, mismatch_write_data
+        For each 32-bit word of the sense amplifiers' mismatch: writes it; only with differential cells.
     operands, masks : In(lanes * word_bits)
         Activations and valid bits of every lane, in the clock of `array_read_data`.
     mask_counts
@@ -47,8 +74,8 @@ class Bank(wiring.Component):
                 "array_enable": In(1),
                 "array_write": In(1),
                 "array_row": In(ceil_log2(g.rows)),
-                "array_write_data": In(g.word_bits),
-                "array_read_data": Out(g.word_bits),
+                "array_write_data": In(g.row_cells),
+                "array_read_data": Out(g.row_cells),
                 "operands": In(g.lanes * g.word_bits),
                 "masks": In(g.lanes * g.word_bits),
                 "mask_counts": In(g.lanes * (g.word_bits).bit_length()),
@@ -61,14 +88,30 @@ class Bank(wiring.Component):
                 "bits": Out(g.lanes),
                 "sums": Out(g.lanes * g.accumulator_bits),
             }
+            | self._coded_members()
         )
+
+    def _coded_members(self) -> dict[str, Any]:
+        g = self._geometry
+        members: dict[str, Any] = {}
+        if is_coded(g):
+            members = {
+                "read_data": Out(g.word_bits),
+                "read_flags": Out(ReadFlags),
+                "counted": In(1),
+                "clear": In(1),
+            }
+        members |= {f"{name}_reads": Out(COUNTER_BITS) for name in read_counters(g)}
+        if words := mismatch_words(g):
+            members |= {"mismatch_write_enable": In(words), "mismatch_write_data": In(MISMATCH_BITS)}
+        return members
 
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()
         g = self._geometry
         m.submodules.array = Instance(
             "spinbnn_mram_array",
-            p_WORD_BITS=g.word_bits,
+            p_WORD_BITS=g.row_cells,
             p_ROWS=g.rows,
             p_ROW_ADDRESS_BITS=len(self.array_row),
             i_clk=ClockSignal(),
@@ -78,6 +121,7 @@ class Bank(wiring.Component):
             i_write_data=self.array_write_data,
             o_read_data=self.array_read_data,
         )
+        row = self._read(m) if is_coded(g) else self.array_read_data
         thresholds = Ram(m, "thresholds", g.accumulator_bits + 1, g.threshold_rows)
         m.d.comb += [
             thresholds.read_enable.eq(self.threshold_read_enable),
@@ -96,7 +140,7 @@ class Bank(wiring.Component):
         for lane in range(g.lanes):
             neuron = library.add(m, f"neuron_{lane}", XnorPopcount(g))
             m.d.comb += [
-                neuron.row.eq(self.array_read_data),
+                neuron.row.eq(row),
                 neuron.operand.eq(self.operands.word_select(lane, g.word_bits)),
                 neuron.mask.eq(self.masks.word_select(lane, g.word_bits)),
                 neuron.mask_count.eq(self.mask_counts.word_select(lane, len(neuron.mask_count))),
@@ -107,3 +151,30 @@ class Bank(wiring.Component):
             sums.append(neuron.accumulator)
         m.d.comb += self.sums.eq(Cat(*sums))
         return m
+
+    def _read(self, m: Module) -> Value:
+        """Decode the row that was read, and count what became of it if the engine read it."""
+        g = self._geometry
+        word, flags = decode(m, g, self.array_read_data, self._mismatch(m))
+        counted = Signal()
+        m.d.sync += counted.eq(self.counted)
+        for name in read_counters(g):
+            count = getattr(self, f"{name}_reads")
+            with m.If(counted & flags[name]):
+                m.d.sync += count.eq(count + 1)
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+        m.d.comb += [self.read_data.eq(word), self.read_flags.eq(flags)]
+        return word
+
+    def _mismatch(self, m: Module) -> Value:
+        """Keep what the sense amplifiers read of two equal cells."""
+        g = self._geometry
+        if not g.memory.differential:
+            return Const(0, g.code_bits)
+        mismatch = Signal(g.code_bits, reset_less=True)  # like the other tables
+        for index in range(mismatch_words(g)):
+            with m.If(self.mismatch_write_enable[index]):
+                part = mismatch[MISMATCH_BITS * index : MISMATCH_BITS * (index + 1)]
+                m.d.sync += part.eq(self.mismatch_write_data)
+        return mismatch
