@@ -15,7 +15,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge, Timer
 
-from spinbnn.golden.encoding import Words
+from spinbnn.golden.encoding import Words, split_rows
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Affine, Network, random_network, trace
@@ -104,7 +104,8 @@ class Lab:
         head = network.layers[-1].head
         assert isinstance(head, Affine)
         board = Scoreboard(network, placement)
-        board.activations(activations, traces)
+        hidden = [split_rows(layer.bits, GEOMETRY.word_bits) for layer in traces if layer.bits is not None]
+        board.activations(activations, hidden)
         board.results(beats, clocks, head.logits(traces[-1].sums))
         assert board.first_difference is None, board.first_difference
         self.golden.count_inference(placement, -(-len(images) // GEOMETRY.lanes))

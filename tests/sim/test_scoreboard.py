@@ -18,6 +18,7 @@ IMAGES = np.random.default_rng(1).integers(0, 8, (3, 100), dtype=np.uint8)
 TRACES = trace(NETWORK, IMAGES)
 HEAD = NETWORK.layers[-1].head
 assert isinstance(HEAD, Affine)
+HIDDEN = [split_rows(layer.bits, 72) for layer in TRACES if layer.bits is not None]
 LOGITS = HEAD.logits(TRACES[-1].sums)
 WORDS_AN_IMAGE = 3 + 1
 
@@ -34,11 +35,9 @@ def right_writes() -> list[ActivationWrites]:
         words: list[Words] = []
         addresses: list[int] = []
         for image in range(lane, 3, 2):
-            for layer, placed in zip(TRACES[:-1], PLACEMENT.layers, strict=False):
-                assert layer.bits is not None
-                rows = split_rows(layer.bits[image], 72)
-                words.append(rows)
-                addresses += range(placed.destination_base, placed.destination_base + len(rows))
+            for layer, placed in zip(HIDDEN, PLACEMENT.layers, strict=False):
+                words.append(layer[image])
+                addresses += range(placed.destination_base, placed.destination_base + len(layer[image]))
         clocks = 1000 + 10 * np.arange(len(addresses)) + lane
         lanes.append(ActivationWrites(clocks, np.array(addresses), np.concatenate(words)))
     return lanes
@@ -55,7 +54,7 @@ def test_equal_is_no_difference(board: Scoreboard) -> None:
     cells = np.zeros((5, 100, 2), dtype=np.uint64)
     counters = {name: np.arange(5, dtype=np.uint64) for name in COUNTERS}
     board.cells(cells, cells)
-    board.activations(right_writes(), TRACES)
+    board.activations(right_writes(), HIDDEN)
     board.results(right_beats(), range(33), LOGITS)
     board.counters(counters, counters)
     board.random_state((1, 2, 3, 4), (1, 2, 3, 4))
@@ -114,7 +113,7 @@ def test_activation_bit(board: Scoreboard) -> None:
     at = WORDS_AN_IMAGE + 1
     lanes[0].words[at, 0] ^= np.uint64(1 << 58)
     bit = int(lanes[0].words[at, 0]) >> 58 & 1
-    board.activations(lanes, TRACES)
+    board.activations(lanes, HIDDEN)
     assert board.first_difference == (
         f"layer 'layer0', image 2, lane 0, neuron 130 (bank 0, rows 52..53): "
         f"activation is {bit}, golden says {1 - bit}, clock {1000 + 10 * at}"
@@ -124,7 +123,7 @@ def test_activation_bit(board: Scoreboard) -> None:
 def test_activation_beyond_the_last_neuron(board: Scoreboard) -> None:
     lanes = right_writes()
     lanes[1].words[3, 1] ^= np.uint64(1)  # bit 64 of layer1's only word, which has 37 neurons
-    board.activations(lanes, TRACES)
+    board.activations(lanes, HIDDEN)
     assert board.first_difference == (
         "layer 'layer1', image 1, lane 1, word 0 bit 64, beyond the last neuron: "
         "is 1, golden says 0, clock 1031"
@@ -135,7 +134,7 @@ def test_the_earliest_wrong_activation_of_all_lanes_is_told(board: Scoreboard) -
     lanes = right_writes()
     lanes[0].words[5, 0] ^= np.uint64(1)  # clock 1050
     lanes[1].words[2, 0] ^= np.uint64(1)  # clock 1021
-    board.activations(lanes, TRACES)
+    board.activations(lanes, HIDDEN)
     assert board.first_difference is not None
     assert "lane 1" in board.first_difference
     assert board.first_difference.endswith("clock 1021")
@@ -144,7 +143,7 @@ def test_the_earliest_wrong_activation_of_all_lanes_is_told(board: Scoreboard) -
 def test_activation_address(board: Scoreboard) -> None:
     lanes = right_writes()
     lanes[0].addresses[2] += 5
-    board.activations(lanes, TRACES)
+    board.activations(lanes, HIDDEN)
     assert board.first_difference == (
         "layer 'layer0', image 0, lane 0, word 2: written to address 7, golden says 2, clock 1020"
     )
@@ -163,7 +162,7 @@ def test_missing_and_surplus_activations() -> None:
         board = Scoreboard(NETWORK, PLACEMENT)
         lanes = right_writes()
         lanes[0] = shortened(lanes[0], count)
-        board.activations(lanes, TRACES)
+        board.activations(lanes, HIDDEN)
         assert board.first_difference == text
 
 

@@ -54,6 +54,10 @@ class ActivationPoint:
         check_integer("activation seed", self.seed, 0, 2**64 - 1)
 
 
+WITHOUT_ERRORS = ActivationPoint()
+"""Stores what is meant."""
+
+
 class ActivationMemory:
     """The activation memory of a machine during a run.
 

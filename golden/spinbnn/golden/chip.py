@@ -148,3 +148,7 @@ class Chip:
         words = np.stack([generators.draw() for _ in range(mismatch_slices(geometry))], axis=-1)
         amplifiers: Words = words & pack(np.ones(geometry.code_bits, dtype=np.uint8))
         return amplifiers
+
+
+TYPICAL = Chip()
+"""A chip whose cells are all of class 0."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbnn.golden.cell_code import CellCode, Reading
-from spinbnn.golden.chip import Chip
+from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.encoding import Words, pack
 from spinbnn.golden.errors import CapacityError, DataError
 from spinbnn.golden.geometry import Geometry
@@ -152,7 +152,7 @@ class MramArray:
             raise DataError(f"seed must be an integer from 0 on, not {seed!r}")
         self.geometry = geometry
         self.read_row_energy_aj = read_row_energy_aj
-        self.chip = chip or Chip()
+        self.chip = chip or TYPICAL
         self.cells: Words = np.zeros((geometry.banks, geometry.rows, geometry.cell_slices), dtype=np.uint64)
         self.counters: dict[str, Counts] = {
             name: np.zeros(geometry.banks, dtype=np.uint64) for name in bank_counters(geometry)

@@ -406,9 +406,7 @@ def check_images(network: Network, x: NDArray[np.uint8]) -> None:
         raise DataError(f"pixels must be at most {largest} for network '{network.name}', not {x.max()}")
 
 
-def _layer_traces(
-    network: Network, x: NDArray[np.uint8], store: Store | None = None
-) -> Iterator[LayerTrace]:
+def _layer_traces(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> Iterator[LayerTrace]:
     for index, layer in enumerate(network.layers):
         sums = dense_sums(layer.weights, x, network.bits_into(index), network.signed_into(index))
         bits = layer.head.bits(sums) if isinstance(layer.head, Threshold) else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.mram import LANE_COUNTERS, counter_indices
 from spinbnn.golden.network import check_images
 from spinbnn.golden.placement import place
 from spinbnn.hw.verilog import emit_verilog
@@ -182,7 +182,10 @@ def _result(
         "accuracy_ideal": None,
         "accuracy_golden": None,
         "accuracy_rtl": None,
-        "counters": dict.fromkeys(COUNTERS, nothing),
+        "counters": {
+            name: [0] * job.geometry.lanes if name in LANE_COUNTERS else nothing
+            for name in counter_indices(job.geometry)
+        },
         "bits_programmed": nothing,
         "bits_wrong": nothing,
         "compared": {},

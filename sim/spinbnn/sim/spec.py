@@ -11,9 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from spinbnn.golden.activation_memory import WITHOUT_ERRORS, ActivationPoint
+from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
+from spinbnn.golden.point_map import PointRange
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); the stages are "generate", "build", "program", "images" and "compare"."""
@@ -43,6 +46,26 @@ class StallProfile:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """What is done to the array after it was programmed, before images are run.
+
+    Parameters
+    ----------
+    kind : {"age", "scrub", "program"}
+        Age or scrub rows, or program the network's rows again (which scrubs them from a reference).
+    point : OperatingPoint
+        At which it is done; programming again takes the points of the first time.
+    first_row, last_row : int
+        Rows of all banks; programming again takes all that the network has.
+    """
+
+    kind: Literal["age", "scrub", "program"]
+    point: OperatingPoint
+    first_row: int = 0
+    last_row: int = 0
+
+
+@dataclass(frozen=True)
 class RunJob:
     """Program a network into the machine, stream images through it and compare everything with golden.
 
@@ -68,6 +91,14 @@ class RunJob:
     stalls : StallProfile, optional
     waves : Path, optional
         Where to write the waveform; its suffix becomes that of the format the simulator can write.
+    ranges : tuple of PointRange
+        Rows that are programmed at other points than `point`; with the points of the passes, at most four.
+    chip : Chip
+        Classes of the cells, and mismatch of the sense amplifiers.
+    passes : tuple of Pass
+        Done in this order before the images.
+    activation_point : ActivationPoint
+        How activations are stored, where the memory has `activation_generators`.
     """
 
     network: Network
@@ -82,6 +113,17 @@ class RunJob:
     loading: Literal["front-door", "backdoor"] = "front-door"
     stalls: StallProfile | None = None
     waves: Path | None = None
+    ranges: tuple[PointRange, ...] = ()
+    chip: Chip = TYPICAL
+    passes: tuple[Pass, ...] = ()
+    activation_point: ActivationPoint = WITHOUT_ERRORS
+
+    @property
+    def points(self) -> list[OperatingPoint]:
+        """Distinct operating points of the job, that of most rows first."""
+        used = [self.point, *(each.point for each in self.ranges)]
+        used += [each.point for each in self.passes if each.kind != "program"]
+        return list(dict.fromkeys(used))
 
 
 @dataclass(frozen=True)
@@ -99,10 +141,10 @@ class RunResult:
     accuracy_ideal, accuracy_golden, accuracy_rtl : float or None
         Golden without write errors, golden with them, the RTL.
     counters : dict of str to list of int
-        Every counter of every bank; energies in attojoules.
+        Every counter of every bank (or lane); energies in attojoules.
     bits_programmed, bits_wrong : list of int
-        Bits that had to change and were pulsed (retries included), and stored bits that differ from the
-        intended ones, by bank.
+        Bits that had to change and were pulsed (retries included), and bits that reading gives other than
+        intended, by bank.
     run_clocks_predicted : int or None
         None with stalls, where the schedule does not hold.
     steady_clocks_per_image : float or None

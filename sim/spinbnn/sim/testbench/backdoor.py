@@ -58,8 +58,8 @@ class ArrayBackdoor:
         self._geometry = geometry
 
     async def load(self, cells: Words) -> None:
-        """Write all cells, uint64 [banks, rows, L]."""
-        digits = (self._geometry.word_bits + 3) // 4
+        """Write all cells, uint64 [banks, rows, Lc]."""
+        digits = (self._geometry.row_cells + 3) // 4
         for bank, rows in enumerate(cells):
             numbers = [number[-digits:] for number in words_to_hex(rows)]
             Path(bank_file(bank)).write_text("\n".join(numbers) + "\n")
@@ -67,7 +67,7 @@ class ArrayBackdoor:
         self._remove_files()
 
     async def dump(self) -> Words:
-        """Return all cells, uint64 [banks, rows, L].
+        """Return all cells, uint64 [banks, rows, Lc].
 
         Raises
         ------
@@ -75,12 +75,13 @@ class ArrayBackdoor:
             If a bit is neither 0 nor 1.
         """
         await self._pulse(self._dut.dump_array)
-        cells = np.empty((self._geometry.banks, self._geometry.rows, self._geometry.slices), dtype=np.uint64)
-        for bank in range(self._geometry.banks):
+        geometry = self._geometry
+        cells = np.empty((geometry.banks, geometry.rows, geometry.cell_slices), dtype=np.uint64)
+        for bank in range(geometry.banks):
             lines = Path(bank_file(bank)).read_text().split("\n")
             numbers = [line for line in lines if line and not line.startswith("//")]
             try:
-                cells[bank] = hex_to_words(numbers, self._geometry.slices)
+                cells[bank] = hex_to_words(numbers, geometry.cell_slices)
             except UnknownBitsError as error:
                 raise UnknownBitsError(f"bank {bank}: {error}") from None
         self._remove_files()

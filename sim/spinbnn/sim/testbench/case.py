@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from spinbnn.golden.activation_memory import ActivationPoint
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.golden.operating_point import OperatingPoint
-from spinbnn.sim.spec import RunJob, StallProfile
+from spinbnn.golden.point_map import PointRange
+from spinbnn.sim.spec import Pass, RunJob, StallProfile
 
 DIRECTORY_VARIABLE = "SPINBNN_RUN_DIRECTORY"
 _SPEC, _NETWORK, _IMAGES, _LABELS = "job.json", "network.npz", "images.npy", "labels.npy"
@@ -48,6 +51,10 @@ class CaseDirectory:
             "loading": job.loading,
             "simulator": job.simulator,
             "stalls": None if job.stalls is None else dataclasses.asdict(job.stalls),
+            "ranges": [dataclasses.asdict(each) for each in job.ranges],
+            "chip": dataclasses.asdict(job.chip),
+            "passes": [dataclasses.asdict(each) for each in job.passes],
+            "activation_point": dataclasses.asdict(job.activation_point),
         }
         (self.path / _SPEC).write_text(json.dumps(spec))
 
@@ -60,13 +67,17 @@ class CaseDirectory:
             images=np.load(self.path / _IMAGES),
             labels=np.load(labels) if labels.exists() else None,
             geometry=Geometry.from_dict(spec["geometry"]),
-            point=OperatingPoint(**spec["point"]),
+            point=_point(spec["point"]),
             build_dir=self.path,
             seed=spec["seed"],
             read_bit_energy_aj=spec["read_bit_energy_aj"],
             simulator=spec["simulator"],
             loading=spec["loading"],
             stalls=None if spec["stalls"] is None else StallProfile(**spec["stalls"]),
+            ranges=tuple(PointRange(**{**each, "point": _point(each["point"])}) for each in spec["ranges"]),
+            chip=Chip(**_with_tuples(spec["chip"])),
+            passes=tuple(Pass(**{**each, "point": _point(each["point"])}) for each in spec["passes"]),
+            activation_point=ActivationPoint(**spec["activation_point"]),
         )
 
     def write_result(self, result: dict[str, Any]) -> None:
@@ -80,6 +91,15 @@ class CaseDirectory:
         except FileNotFoundError:
             return None
         return result
+
+
+def _point(values: dict[str, Any]) -> OperatingPoint:
+    return OperatingPoint(**_with_tuples(values))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a dictionary in which JSON's lists are tuples again."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 class ProgressFile:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import cocotb
 import numpy as np
-from cocotb.triggers import FallingEdge, SimTimeoutError, with_timeout
+from cocotb.triggers import FallingEdge, SimTimeoutError, Timer, with_timeout
 from numpy.typing import NDArray
 
+from spinbnn.golden.activation_memory import ActivationPoint
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import Words
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS, Counts
+from spinbnn.golden.mram import LANE_COUNTERS, Counts, counter_indices
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import Placement, ProgramPacket
@@ -32,6 +34,8 @@ Done = Callable[[int], None]
 
 _POLLS = 20_000
 _REPORT_BEATS = 256
+_PASS_POLL_CLOCKS = 500
+TABLE_MISMATCH = 3
 
 
 class HangError(Exception):
@@ -167,7 +171,50 @@ class Machine:
             clocks=point.pulse_clocks,
             max_retries=point.max_retries,
             redundant=int(point.pulse_redundant),
+            blind=int(point.blind),
         )
+        if self.geometry.memory.variability:
+            for number, (p_01, p_10) in enumerate(point.by_class[1:]):
+                await self.write(f"{prefix}P_FAIL_01_CLASS_{number}", p_01)
+                await self.write(f"{prefix}P_FAIL_10_CLASS_{number}", p_10)
+        if self.geometry.memory.self_terminated:
+            failed_01_aj, failed_10_aj = point.failed_energies_aj
+            await self.write(f"{prefix}ENERGY_01_FAILED", failed_01_aj)
+            await self.write(f"{prefix}ENERGY_10_FAILED", failed_10_aj)
+
+    async def set_chip(self, chip: Chip) -> None:
+        """Write what is fixed when a chip is made, as far as the memory has it."""
+        if self.geometry.memory.variability:
+            await self.write("CHIP_SEED_LO", chip.seed & 0xFFFFFFFF)
+            await self.write("CHIP_SEED_HI", chip.seed >> 32)
+            for number, share in enumerate(chip.class_shares):
+                await self.write(f"CLASS_SHARE_{number}", share)
+            await self.write("CLASS_STUCK", sum(stuck << k for k, stuck in enumerate(chip.stuck)))
+        if self.geometry.memory.differential:
+            halves = chip.sense_mismatch(self.geometry).astype("<u8").view("<u4")
+            words = halves[:, : -(-self.geometry.code_bits // 32)]
+            await self._write_table(TABLE_MISMATCH, words.T)
+
+    async def set_activation_point(self, point: ActivationPoint) -> None:
+        """Write how activations are stored."""
+        await self.write("ACTIVATION_P_01", point.p_01)
+        await self.write("ACTIVATION_P_10", point.p_10)
+        await self.write("ACTIVATION_PULSE_CLOCKS", point.pulse_clocks)
+        await self.write("ACTIVATION_WORD_ENERGY", point.word_energy_aj)
+        await self.write("ACTIVATION_SEED_LO", point.seed & 0xFFFFFFFF)
+        await self.write("ACTIVATION_SEED_HI", point.seed >> 32)
+
+    async def go_over_rows(self, command: str, first_row: int, last_row: int, point_index: int) -> None:
+        """Do a pass, "age" or "scrub", over rows of all banks, and wait until it is done."""
+        await self.write("ROW_INDEX", first_row)
+        await self.write("PASS_LAST_ROW", last_row)
+        await self.write("PASS_COMMAND", **{command: 1, "point": point_index})
+        await self._interval_until_idle()
+
+    async def _interval_until_idle(self) -> None:
+        """Wait until nothing is programmed, asking rarely, as it takes long."""
+        while await self.status("programming"):
+            await Timer(_PASS_POLL_CLOCKS * CLOCK_NS, "ns")
 
     async def set_random_state(self, state: Sequence[int]) -> None:
         """Load the random stream's four 64-bit words."""
@@ -296,14 +343,16 @@ class Machine:
         await self.wait_idle()
 
     async def counters(self) -> dict[str, Counts]:
-        """Return every counter of every bank, uint64 [banks] by name."""
-        counts = {name: np.zeros(self.geometry.banks, dtype=np.uint64) for name in COUNTERS}
+        """Return every counter by name: uint64 [banks], or [lanes] if it is a lane's."""
+        counts: dict[str, Counts] = {}
         select, low, high = REGISTERS.COUNTER_SELECT, REGISTERS.COUNTER_LO, REGISTERS.COUNTER_HI
-        for index, name in enumerate(COUNTERS):
-            for bank in range(self.geometry.banks):
-                await self.axi.write(select.offset, _fields(select, counter=index, bank=bank))
+        for name, index in counter_indices(self.geometry).items():
+            places = self.geometry.lanes if name in LANE_COUNTERS else self.geometry.banks
+            counts[name] = np.zeros(places, dtype=np.uint64)
+            for place in range(places):
+                await self.axi.write(select.offset, _fields(select, counter=index, bank=place))
                 await self.wait_for("counter_ready", 1)
-                counts[name][bank] = await self.axi.read(low.offset) | await self.axi.read(high.offset) << 32
+                counts[name][place] = await self.axi.read(low.offset) | await self.axi.read(high.offset) << 32
         return counts
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbnn.golden.encoding import SLICE_BITS, Words, split_rows
-from spinbnn.golden.mram import COUNTERS, Counts
-from spinbnn.golden.network import LayerTrace, Network, classify
+from spinbnn.golden.encoding import SLICE_BITS, Words
+from spinbnn.golden.mram import LANE_COUNTERS, Counts
+from spinbnn.golden.network import Network, classify
 from spinbnn.golden.placement import Placement
 from spinbnn.sim.testbench.backdoor import ActivationWrites
 from spinbnn.sim.testbench.streams import Beat
@@ -47,9 +47,9 @@ class Scoreboard:
         self.compared[kind] = self.compared.get(kind, 0) + amount
 
     def cells(self, stored: Words, golden: Words) -> None:
-        """Compare the whole array, uint64 [banks, rows, L]."""
+        """Compare the whole array, uint64 [banks, rows, Lc]."""
         geometry = self._placement.geometry
-        self.compared["stored bits"] = geometry.banks * geometry.rows * geometry.word_bits
+        self.compared["stored bits"] = geometry.banks * geometry.rows * geometry.row_cells
         differing = np.argwhere(stored != golden)
         if len(differing):
             # The row that is programmed first: rows ascend, banks fastest.
@@ -69,16 +69,15 @@ class Scoreboard:
                     return f"layer '{layer.name}', neuron {neuron}, "
         return ""
 
-    def activations(self, lanes: Sequence[ActivationWrites], traces: Sequence[LayerTrace]) -> None:
-        """Compare every word of hidden activations with the traces of all images.
+    def activations(self, lanes: Sequence[ActivationWrites], hidden: Sequence[Words]) -> None:
+        """Compare every stored word of activations with that of each hidden layer, uint64 [images, words, L].
 
         Lane p computes images p, p + P, and so on.
         """
-        images = len(traces[0].sums)
-        hidden = [layer.bits for layer in traces if layer.bits is not None]
+        images = len(hidden[0]) if hidden else 0
         found: list[tuple[int, str]] = []
         for lane, writes in enumerate(lanes):
-            mine = [[bits[image] for bits in hidden] for image in range(lane, images, len(lanes))]
+            mine = [[words[image] for words in hidden] for image in range(lane, images, len(lanes))]
             difference = self._lane_activations(lane, writes, mine)
             if difference is not None:
                 found.append(difference)
@@ -86,9 +85,9 @@ class Scoreboard:
             self.note(min(found)[1])
 
     def _lane_activations(
-        self, lane: int, writes: ActivationWrites, images: list[list[NDArray[np.uint8]]]
+        self, lane: int, writes: ActivationWrites, images: list[list[Words]]
     ) -> tuple[int, str] | None:
-        """Return clock and text of a lane's first difference; images[i][l] are the bits of hidden layer l."""
+        """Return clock and text of a lane's first difference; images[i][l] are hidden layer l's words."""
         geometry = self._placement.geometry
         expected: list[Words] = []
         places: list[tuple[int, int]] = []  # of each word of an image: layer, number of the word
@@ -97,8 +96,8 @@ class Scoreboard:
             count = -(-self._network.layers[index].outputs // geometry.word_bits)
             places += [(index, word) for word in range(count)]
             addresses += [placed.destination_base + word for word in range(count)]
-        for bits in images:
-            expected += [split_rows(layer, geometry.word_bits) for layer in bits]
+        for layers in images:
+            expected += layers
         words = np.concatenate(expected) if expected else np.zeros((0, geometry.slices), dtype=np.uint64)
         self._count("hidden activation words", len(words))
         common = min(len(words), len(writes.words))
@@ -177,11 +176,12 @@ class Scoreboard:
             self.note(f"{len(beats)} result beats, golden {images * (outputs + 1)}")
 
     def counters(self, read: Mapping[str, Counts], golden: Mapping[str, Counts]) -> None:
-        """Compare every counter of every bank."""
-        for name in COUNTERS:
+        """Compare every counter of every bank, and of every lane."""
+        for name in golden:
             self._count("counters", len(golden[name]))
-            for bank in np.flatnonzero(read[name] != golden[name]).tolist():
-                self.note(f"counter {name} of bank {bank}: {read[name][bank]}, golden {golden[name][bank]}")
+            place = "lane" if name in LANE_COUNTERS else "bank"
+            for at in np.flatnonzero(read[name] != golden[name]).tolist():
+                self.note(f"counter {name} of {place} {at}: {read[name][at]}, golden {golden[name][at]}")
 
     def random_state(self, read: Sequence[int], golden: Sequence[int]) -> None:
         """Compare the four words of the random stream's state."""
