@@ -1,11 +1,13 @@
 """The top: banks, lanes, engine, programming controller and registers, wired together."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.activation_counters import LANE_COUNTERS
+from spinbnn.hw.activation_writer import ActivationWriter
 from spinbnn.hw.axi import AxiLite, AxiStream
 from spinbnn.hw.bank import Bank
 from spinbnn.hw.descriptor import FLIP_BIT
@@ -90,9 +92,10 @@ class Accelerator(wiring.Component):
         connect(m, flipped(self.s_axis_image), loader.stream)
         connect(m, results.stream, flipped(self.m_axis_result))
 
-        running = self._control(m, registers, programmer, loader, engine, results)
+        writer = self._activation_writer(m, library, registers, engine, drain, lanes)
+        running = self._control(m, registers, programmer, loader, engine, results, writer)
         self._identify(m, registers)
-        self._connect_programmer(m, registers, programmer, running, engine)
+        self._connect_programmer(m, registers, programmer, running, engine, writer)
         self._connect_tables(m, registers, engine, results, banks)
         self._connect_loader(m, registers, loader, engine, lanes)
         m.d.comb += loader.running.eq(running)
@@ -120,6 +123,7 @@ class Accelerator(wiring.Component):
         loader: ImageLoader,
         engine: Engine,
         results: ResultUnit,
+        writer: ActivationWriter | None,
     ) -> Signal:
         """Start and finish runs, count their clocks, keep the status; return whether a run is going on."""
         running = Signal()
@@ -128,14 +132,19 @@ class Accelerator(wiring.Component):
         done = Signal()
         program_error = Signal()
         image_error = Signal()
-        m.d.comb += start.eq(waiting & programmer.quiet & ~running)
+        accepted = registers.CONTROL_start & ~running & registers.IMAGES_value.any()
+        may_start = waiting & programmer.quiet & ~running
+        if writer:
+            m.d.comb += writer.load.eq(accepted & ~waiting)
+            may_start = may_start & writer.ready
+        m.d.comb += start.eq(may_start)
         with m.If(registers.CONTROL_clear_done):
             m.d.sync += [done.eq(0), program_error.eq(0), image_error.eq(0)]
         with m.If(programmer.address_error):
             m.d.sync += program_error.eq(1)
         with m.If(loader.frame_error):
             m.d.sync += image_error.eq(1)
-        with m.If(registers.CONTROL_start & ~running & registers.IMAGES_value.any()):
+        with m.If(accepted):
             m.d.sync += waiting.eq(1)
         with m.If(start):
             m.d.sync += [waiting.eq(0), running.eq(1), done.eq(0)]
@@ -180,8 +189,48 @@ class Accelerator(wiring.Component):
             registers.GEOMETRY_1_lanes.eq(g.lanes),
         ]
 
+    def _activation_writer(
+        self,
+        m: Module,
+        library: Library,
+        registers: RegisterBlock,
+        engine: Engine,
+        drain: Drain,
+        lanes: list[Lane],
+    ) -> ActivationWriter | None:
+        """Return what writes activations into MRAM, connected to all but the start of a run, or None."""
+        g = self._geometry
+        if not g.memory.activation_generators:
+            return None
+        writer = library.add(m, "activation_writer", ActivationWriter(g))
+        m.d.comb += [
+            writer.seed.eq(Cat(registers.ACTIVATION_SEED_LO_value, registers.ACTIVATION_SEED_HI_value)),
+            writer.pulse_clocks.eq(registers.ACTIVATION_PULSE_CLOCKS_value),
+            writer.p_01.eq(registers.ACTIVATION_P_01_value),
+            writer.p_10.eq(registers.ACTIVATION_P_10_value),
+            writer.word_energy.eq(registers.ACTIVATION_WORD_ENERGY_value),
+            writer.clear.eq(registers.CONTROL_clear_counters),
+            writer.select.eq(registers.COUNTER_SELECT_strobe),
+            writer.select_lane.eq(registers.COUNTER_SELECT_bank),
+            writer.select_counter.eq(registers.COUNTER_SELECT_counter),
+            writer.writing.eq(drain.writing),
+            drain.hold.eq(writer.hold),
+            engine.write_wait_clocks.eq(writer.wait_clocks),
+            writer.intended.eq(Cat(lane.intended for lane in lanes)),
+            writer.written.eq(Cat(lane.activation_write_enable for lane in lanes)),
+        ]
+        for index, lane in enumerate(lanes):
+            m.d.comb += lane.flips.eq(writer.flips.word_select(index, g.word_bits))
+        return writer
+
     def _connect_programmer(
-        self, m: Module, registers: RegisterBlock, programmer: Programmer, running: Signal, engine: Engine
+        self,
+        m: Module,
+        registers: RegisterBlock,
+        programmer: Programmer,
+        running: Signal,
+        engine: Engine,
+        writer: ActivationWriter | None,
     ) -> None:
         fields = {
             "p_fail_01": "P_FAIL_01_value",
@@ -205,6 +254,10 @@ class Accelerator(wiring.Component):
                 getattr(registers, f"ROW_DATA_{word}_value").eq(programmer.row_data.word_select(word, 32)),
                 programmer.data_load_enable[word].eq(getattr(registers, f"ROW_DATA_{word}_strobe")),
             ]
+        counter: Value = programmer.counters_value
+        if writer:
+            of_lane = registers.COUNTER_SELECT_counter >= min(LANE_COUNTERS)
+            counter = Mux(of_lane, writer.value, counter)
         m.d.comb += [
             programmer.hold.eq(running),
             programmer.command_program.eq(registers.ROW_COMMAND_program),
@@ -219,8 +272,8 @@ class Accelerator(wiring.Component):
             programmer.counters_select.eq(registers.COUNTER_SELECT_strobe),
             programmer.counters_select_bank.eq(registers.COUNTER_SELECT_bank),
             programmer.counters_select_counter.eq(registers.COUNTER_SELECT_counter),
-            registers.COUNTER_LO_value.eq(programmer.counters_value[:32]),
-            registers.COUNTER_HI_value.eq(programmer.counters_value[32:]),
+            registers.COUNTER_LO_value.eq(counter[:32]),
+            registers.COUNTER_HI_value.eq(counter[32:]),
         ]
         if self._injector:
             self._connect_random_state(m, registers, programmer)

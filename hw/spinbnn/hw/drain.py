@@ -31,10 +31,13 @@ class Drain(wiring.Component):
         Address of the next word to be written, and the tag of the layer it belongs to.
     writing_done : Out(1)
         The layer's last word is stored at the end of this clock.
+    writing : Out(1), hold : In(1)
+        There is a word to be written; it waits while held. Only where activations are stored in MRAM.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = g = geometry
+        slow_writes = {"writing": Out(1), "hold": In(1)}
         super().__init__(
             {
                 "capture": In(1),
@@ -45,6 +48,7 @@ class Drain(wiring.Component):
                 "write_tag": Out(1, init=1),  # as if the layer before the first had written
                 "writing_done": Out(1),
             }
+            | (slow_writes if g.memory.activation_generators else {})
         )
 
     def elaborate(self, library: Library) -> Elaboratable:
@@ -59,26 +63,32 @@ class Drain(wiring.Component):
         final_chunk = Signal()
         pack = self.pack
         in_last_chunk = remaining <= size if g.banks > size else Const(1)
+        packing = remaining.any() | flushing
+        writing = Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_group & final_chunk)))
+        done = flushing if ragged else last_group & final_chunk
+        rest_is_next = last_group & final_chunk & int(ragged)
+        if g.memory.activation_generators:
+            m.d.comb += self.writing.eq(writing)
+            packing, writing, done = (condition & ~self.hold for condition in (packing, writing, done))
+            rest_is_next = Mux(self.hold, flushing, rest_is_next)
         m.d.comb += [
             pack.capture.eq(self.capture & ~self.group.logits),
-            pack.chunk.eq(remaining.any() | flushing),
+            pack.chunk.eq(packing),
             pack.valid_bits.eq(Mux(in_last_chunk, remaining[: len(pack.valid_bits)], size)),
             pack.fill.eq(fill),
             total.eq(fill + pack.valid_bits),
             final_chunk.eq(remaining.any() & in_last_chunk),
             pack.cross.eq(total >= g.word_bits),
-            pack.write.eq(
-                Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_group & final_chunk)))
-            ),
+            pack.write.eq(writing),
             pack.address.eq(self.write_pointer),
-            self.writing_done.eq(flushing if ragged else last_group & final_chunk),
+            self.writing_done.eq(done),
         ]
         with m.If(pack.chunk):
             m.d.sync += [
                 remaining.eq(Mux(final_chunk | flushing, 0, remaining - size)),
                 fill.eq(Mux(pack.cross, total - g.word_bits, Mux(pack.write, 0, total))),
             ]
-        m.d.sync += flushing.eq(last_group & final_chunk & int(ragged))
+        m.d.sync += flushing.eq(rest_is_next)
         with m.If(pack.write):
             m.d.sync += self.write_pointer.eq(self.write_pointer + 1)
         with m.If(pack.capture):

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.activation_writer import PULSE_BITS
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.descriptor import DESCRIPTOR_WORDS, USED_WORDS, DescriptorLayout
 from spinbnn.hw.lane import chunk_bits, operand_address_bits
@@ -19,6 +20,12 @@ from spinbnn.hw.xnor_popcount import DatapathControl
 def is_ragged(geometry: Geometry) -> bool:
     """Whether a group's bits can straddle words, so that a layer may end with a rest to write."""
     return bool(geometry.banks % geometry.word_bits and geometry.word_bits % geometry.banks)
+
+
+def group_words(geometry: Geometry) -> int:
+    """Words of activations that a group's drain writes at most: V in `docs/architecture.md`."""
+    banks, width = geometry.banks, geometry.word_bits
+    return (width - 1 + banks) // width + is_ragged(geometry)
 
 
 class GroupInfo(data.StructLayout):
@@ -97,11 +104,14 @@ class Engine(wiring.Component):
         A batch's first group of logits is on its way.
     issue : Out(1)
         A beat is issued.
+    write_wait_clocks : In(16)
+        Clocks for which the drain holds each word. Only where activations are stored in MRAM.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = g = geometry
         address = operand_address_bits(g)
+        slow_writes = {"write_wait_clocks": In(PULSE_BITS)}
         super().__init__(
             {
                 "start": In(1),
@@ -133,6 +143,7 @@ class Engine(wiring.Component):
                 "results_claim": Out(1),
                 "issue": Out(1),
             }
+            | (slow_writes if g.memory.activation_generators else {})
         )
 
     def elaborate(self, library: Library) -> Elaboratable:
@@ -282,7 +293,7 @@ class Engine(wiring.Component):
             m.d.sync += source_draining.eq(~layer.output_logits)
         written = (self.write_tag != tag) & (self.read_address < self.write_pointer)
 
-        timer = Signal(range(self._geometry.banks * self._geometry.lanes + 2))
+        timer = Signal(range(self._longest_drain() + 2))
         with m.If(self.issue & group_end):
             m.d.sync += timer.eq(self._drain_clocks(group) - 1)
         with m.Elif(timer != 0):
@@ -302,12 +313,20 @@ class Engine(wiring.Component):
         m.d.comb += stalled.eq(Cat(*stalls.values()).any())
         return stalled
 
+    def _longest_drain(self) -> int:
+        g = self._geometry
+        waits = (2**PULSE_BITS - 1) * group_words(g) if g.memory.activation_generators else 0
+        return g.banks * g.lanes + waits
+
     def _drain_clocks(self, group: Any) -> Any:
         g = self._geometry
         size = chunk_bits(g)
         chunks = sum((group.neurons > start for start in range(0, g.banks, size)), Const(0))
         flush = group.last & is_ragged(g)
-        return Mux(group.logits, group.neurons * group.images, chunks + flush)
+        bits = chunks + flush
+        if g.memory.activation_generators:
+            bits = bits + self.write_wait_clocks * group_words(g)
+        return Mux(group.logits, group.neurons * group.images, bits)
 
     def _pipeline(self, m: Module, beat: Any) -> None:
         stages = [beat]

@@ -67,10 +67,14 @@ class Lane(wiring.Component):
         The finished word, stored at the end of this clock.
     present : In(1)
         The lane holds an image of the group being packed.
+    intended : Out(word_bits), flips : In(word_bits)
+        The finished word as it should be stored, and the bits of it that are stored wrong. Only where
+        activations are stored in MRAM.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = g = geometry
+        errors = {"intended": Out(g.word_bits), "flips": In(g.word_bits)}
         super().__init__(
             {
                 "input_write_enable": In(1),
@@ -92,6 +96,7 @@ class Lane(wiring.Component):
                 "activation_write_address": Out(ceil_log2(g.activation_words)),
                 "activation_write_data": Out(g.word_bits),
             }
+            | (errors if g.memory.activation_generators else {})
         )
 
     def elaborate(self, library: Library) -> Elaboratable:
@@ -128,13 +133,17 @@ class Lane(wiring.Component):
         chunk = Signal(size)
         merged = Signal(g.word_bits + size - 1)
         valid = Signal(size)
+        stored = merged
+        if g.memory.activation_generators:
+            m.d.comb += self.intended.eq(merged)
+            stored = merged ^ self.flips
         m.d.comb += [
             valid.eq((1 << pack.valid_bits) - 1),
             chunk.eq(held[:size] & valid),
             merged.eq(rest | (chunk << self._fill())),
             self.activation_write_enable.eq(pack.write & self.present),
             self.activation_write_address.eq(pack.address),
-            self.activation_write_data.eq(merged),
+            self.activation_write_data.eq(stored),
         ]
         with m.If(pack.chunk):
             m.d.sync += held.eq(held >> size)
