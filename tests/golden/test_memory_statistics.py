@@ -1,4 +1,4 @@
-"""The memory's mechanisms against their distributions: over a million cells, 99.9 % intervals, fixed seeds."""
+"""The mechanisms against their distributions: over a million cells, 99.9 % intervals, fixed seeds."""
 
 from dataclasses import replace
 from typing import Any

@@ -306,3 +306,15 @@ def test_placement_of_another_geometry_is_rejected() -> None:
 def test_what_a_packet_must_be(start: tuple[int, int, int], rows: np.ndarray, text: str) -> None:
     with pytest.raises(CapacityError, match=f"^{re.escape(text)}$"):
         ProgramPacket(0, *start, rows)
+
+
+def test_an_image_has_no_more_elements_than_its_register_counts() -> None:
+    network = random_network([65536, 2], input_bits=1, seed=1)
+    geometry = Geometry(2, 64, rows=2048, input_words=2048)
+    text = (
+        f"network '{network.name}' has 65536 inputs, a machine counts the elements of an image in 16 bits: "
+        "give it at most 65535"
+    )
+    with pytest.raises(CapacityError, match=f"^{re.escape(text)}$"):
+        place(network, geometry)
+    place(random_network([65535, 2], input_bits=1, seed=1), geometry)

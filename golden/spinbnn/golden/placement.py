@@ -11,6 +11,9 @@ from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network import Dense, Network, Threshold
 
 
+_MOST_INPUTS = 2**16 - 1
+
+
 @dataclass(frozen=True)
 class LayerPlacement:
     """Where one layer lies; the content of its descriptor.
@@ -172,6 +175,11 @@ def _check_capacity(network: Network, placement: Placement) -> None:
         default=0,
     )
     first = placement.layers[0]
+    if network.inputs > _MOST_INPUTS:
+        raise CapacityError(
+            f"network '{network.name}' has {network.inputs} inputs, a machine counts the elements of an image "
+            f"in 16 bits: give it at most {_MOST_INPUTS}"
+        )
     _check(network.layers[0], geometry, "input_words", first.words * first.planes, "a half")
     _check(network.layers[-1], geometry, "outputs", network.outputs, "an image")
     for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
