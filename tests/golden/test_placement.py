@@ -312,8 +312,7 @@ def test_an_image_has_no_more_elements_than_its_register_counts() -> None:
     network = random_network([65536, 2], input_bits=1, seed=1)
     geometry = Geometry(2, 64, rows=2048, input_words=2048)
     text = (
-        f"network '{network.name}' has 65536 inputs, a machine counts the elements of an image in 16 bits: "
-        "give it at most 65535"
+        f"network '{network.name}' has 65536 inputs, a machine counts them in 16 bits: give it at most 65535"
     )
     with pytest.raises(CapacityError, match=f"^{re.escape(text)}$"):
         place(network, geometry)

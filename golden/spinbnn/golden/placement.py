@@ -10,7 +10,6 @@ from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network import Dense, Network, Threshold
 
-
 _MOST_INPUTS = 2**16 - 1
 
 
@@ -177,7 +176,7 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     first = placement.layers[0]
     if network.inputs > _MOST_INPUTS:
         raise CapacityError(
-            f"network '{network.name}' has {network.inputs} inputs, a machine counts the elements of an image "
+            f"network '{network.name}' has {network.inputs} inputs, a machine counts them "
             f"in 16 bits: give it at most {_MOST_INPUTS}"
         )
     _check(network.layers[0], geometry, "input_words", first.words * first.planes, "a half")
