@@ -106,6 +106,27 @@ def test_cells_of_a_row(
     )
 
 
+def test_options_are_parsed_as_they_are_shown() -> None:
+    memory = MemoryOptions(secded=True, scrub=True, read_groups=4)
+    assert memory.built == ("secded", "scrub", "read_groups=4")
+    assert MemoryOptions.parse(memory.built) == memory
+    assert MemoryOptions.parse([]) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("ecc", f"memory option must be one of {', '.join(OPTIONS)}, not 'ecc'"),
+        ("secded=1", "secded must be true or false, not 1"),
+        ("read_groups", "read_groups must be one of 0, 2, 4, 8, 16, not True"),
+        ("read_groups=x", "read_groups must be one of 0, 2, 4, 8, 16, not 'x'"),
+    ],
+)
+def test_bad_option_texts(text: str, error: str) -> None:
+    with pytest.raises(GeometryError, match=f"^{re.escape(error)}$"):
+        MemoryOptions.parse([text])
+
+
 def test_memory_is_options() -> None:
     rejects("memory must be MemoryOptions, not {'secded': True}", memory={"secded": True})
 

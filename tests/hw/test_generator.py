@@ -82,6 +82,22 @@ def test_a_second_generation_gives_the_same_bytes(generate: Generate, tmp_path: 
     assert contents(tmp_path) == first
 
 
+def test_images_of_an_earlier_network_go(generate: Generate, tmp_path: Path) -> None:
+    generate(tmp_path, GEOMETRY, network=NETWORK)
+    generate(tmp_path, GEOMETRY)
+    assert everything(tmp_path) == sorted(HARDWARE | {"spinbnn.json"})
+
+
+def test_a_manifest_of_another_tool_removes_nothing(generate: Generate, tmp_path: Path) -> None:
+    (tmp_path / "mine.hex").write_text("mine")
+    for text in ("no JSON", "[]", '{"files": {"../mine.hex": ""}}'):
+        folder = tmp_path / "folder"
+        folder.mkdir(exist_ok=True)
+        (folder / "spinbnn.json").write_text(text)
+        generate(folder, GEOMETRY)
+        assert (tmp_path / "mine.hex").exists()
+
+
 def test_other_files_stay(generate: Generate, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "spinbnn.sv").write_text("old")

@@ -1,5 +1,6 @@
 """The mechanisms of the memory that a machine is built with."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -63,10 +64,31 @@ class MemoryOptions:
                 raise GeometryError(f"{field.name} must be one of {choices}, not {value!r}")
 
     @property
+    def built(self) -> tuple[str, ...]:
+        """The options in use, as `parse` takes them."""
+        values = self.to_dict().items()
+        return tuple(name if value is True else f"{name}={value}" for name, value in values if value)
+
+    @property
     def draws(self) -> tuple[str, ...]:
         """Names of the options in use that draw random numbers, and so need the error injector."""
         names = ("variability", "ageing", "activation_generators")
         return tuple(name for name in names if getattr(self, name))
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Self:
+        """Return the options that are named, each as ``secded`` or ``read_groups=4``.
+
+        Raises
+        ------
+        GeometryError
+            If a name is unknown or a value is impossible.
+        """
+        values: dict[str, Any] = {}
+        for text in texts:
+            name, given, number = text.partition("=")
+            values[name] = int(number) if number.isdecimal() else number if given else True
+        return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""

@@ -1,6 +1,7 @@
 """Generate an accelerator: Verilog, manifest, register map, FuseSoC core, and a network's memory images."""
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -34,7 +35,8 @@ def generate(
     Parameters
     ----------
     output_dir : Path
-        Folder, made if it is not there. Files of earlier generations are replaced; nothing else is touched.
+        Folder, made if it is not there. Files of an earlier generation are replaced, or removed if this one
+        does not write them; nothing else is touched.
     geometry : Geometry
         Machine size.
     network : Network, optional
@@ -90,6 +92,8 @@ def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
         with tempfile.TemporaryDirectory(prefix=".part-", dir=output_dir) as part:
             for name, text in texts.items():
                 Path(part, name).write_text(text, encoding="utf-8")
+            for name in _files_of_manifest(output_dir) - set(texts):
+                (output_dir / name).unlink(missing_ok=True)
             for name in texts:
                 Path(part, name).replace(output_dir / name)
     except OSError as error:
@@ -99,6 +103,15 @@ def _write_all(output_dir: Path, texts: dict[str, str]) -> None:
         raise SpinbnnError(
             f"{output_dir}: cannot be written ({error.strerror}), expected a folder in a writable place"
         ) from None
+
+
+def _files_of_manifest(folder: Path) -> set[str]:
+    """Return the names of the files that an earlier generation wrote to a folder."""
+    try:
+        names = json.loads((folder / "spinbnn.json").read_text(encoding="utf-8"))["files"]
+        return {name for name in names if Path(name).name == name}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()  # not a manifest of ours
 
 
 def _port_list(geometry: Geometry, injector: bool) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.mram import COUNTERS, LANE_COUNTERS
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import PROBABILITY_BITS
 from spinbnn.golden.placement import Placement, place
@@ -79,7 +80,8 @@ def network_title(network: Network) -> str:
 def machine_title(geometry: Geometry) -> str:
     """Return a geometry's leading sizes."""
     lanes = f"{geometry.lanes} lane{'s' if geometry.lanes > 1 else ''}"
-    return f"{geometry.banks} banks x {geometry.word_bits} bits, {geometry.rows} rows, {lanes}"
+    size = f"{geometry.banks} banks x {geometry.word_bits} bits, {geometry.rows} rows, {lanes}"
+    return f"{size}, {', '.join(geometry.memory.built)}" if geometry.memory.built else size
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,8 @@ class Report:
     def batch_read_energy_aj(self) -> int:
         """Energy of the row reads that one batch (one image a lane) takes in all banks, attojoules."""
         geometry = self.job.geometry
-        bits = sum(layer.rows for layer in self.layers) * geometry.banks * geometry.word_bits
-        return bits * self.job.read_bit_energy_aj
+        cells = sum(layer.rows for layer in self.layers) * geometry.banks * geometry.row_cells
+        return cells * self.job.read_bit_energy_aj
 
     @property
     def clocks_a_second(self) -> float:
@@ -208,6 +210,10 @@ class Report:
             "images": {"source": self.image_source, "count": self.result.images},
             "geometry": job.geometry.to_dict(),
             "operating_point": dataclasses.asdict(job.point),
+            "ranges": [dataclasses.asdict(each) for each in job.ranges],
+            "chip": dataclasses.asdict(job.chip),
+            "passes": [dataclasses.asdict(each) for each in job.passes],
+            "activation_point": dataclasses.asdict(job.activation_point),
             "seed": job.seed,
             "read_bit_energy_aj": job.read_bit_energy_aj,
             "simulator": job.simulator,
@@ -290,8 +296,14 @@ def _bank_text(report: Report) -> list[RenderableType]:
         ("write energy", report.write_energy_aj, show.energy),
         ("read energy", report.read_energy_aj, show.energy),
     ):
-        mean = sum(values) / len(values)
-        rows.append([name, *(shown(value) for value in (sum(values), min(values), mean, max(values)))])
+        rows.append(_spread(name, values, shown))
+    shown_elsewhere = (*COUNTERS, *LANE_COUNTERS)
+    of_options = [
+        name
+        for name in result.counters
+        if name not in shown_elsewhere and not name.startswith("group_reads")  # those are in the JSON report
+    ]
+    rows += [_spread(name.replace("_", " "), result.counters[name], show.count) for name in of_options]
     run = show.sparkline_run(len(result.bits_wrong))
     per_mark = f", {run} banks a mark" if run > 1 else ""
     rate = "" if report.wrong_rate is None else f" ({report.wrong_rate:.3g} of those programmed)"
@@ -301,8 +313,26 @@ def _bank_text(report: Report) -> list[RenderableType]:
         Text(f"  bits wrong, bank by bank{per_mark}{rate}:"),
         Text(f"  {show.sparkline(result.bits_wrong)}"),
         Text(f"  reading the array for {_batch(report)}: {show.energy(report.batch_read_energy_aj)}"),
+        *_lane_text(report),
         Text(""),
     ]
+
+
+def _spread(name: str, values: Sequence[int], shown: Callable[[float], str]) -> list[str]:
+    """Return a row of a table of banks or lanes: total, least, mean and most."""
+    mean = sum(values) / len(values)
+    return [name, *(shown(value) for value in (sum(values), min(values), mean, max(values)))]
+
+
+def _lane_text(report: Report) -> list[RenderableType]:
+    """Return what the activation memories counted, where they are MRAM."""
+    counters = report.result.counters
+    rows = [
+        _spread(name.replace("_", " ").removesuffix(" aj"), counters[name], shown)
+        for name, shown in zip(LANE_COUNTERS, (show.count, show.count, show.energy), strict=True)
+        if name in counters
+    ]
+    return [show.columns(["by lane", "total", "least", "mean", "most"], rows)] if rows else []
 
 
 def _batch(report: Report) -> str:
