@@ -8,6 +8,10 @@ import os
 
 import pytest
 
+# NumPy reads it when it is imported. The matrices here are small, and tests run beside each other: threads of
+# one product only wait for those of another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 SIMULATORS = ("verilator", "icarus")
 WANTED = tuple(os.environ.get("SPINBNN_SIMULATORS", " ".join(SIMULATORS)).split())
 
