@@ -18,7 +18,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train mutants lint verilog waves bench train lock clean
+.PHONY: help setup run test test-long test-train mutants lint verilog waves bench cost train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ waves: setup ## two images, put in without programming, with their waveform in b
 
 bench: setup ## measure the numbers the README quotes
 	$(BIN)/python -m bench $(ARGS)
+
+cost: setup ## what each memory option costs in logic: writes docs/option_cost.md (Yosys, some ten minutes)
+	$(BIN)/python tools/option_cost.py
 
 train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
 	$(BIN)/spinbnn train $(ARGS)
