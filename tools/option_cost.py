@@ -93,7 +93,7 @@ def document() -> str:
         [
             "# What the memory options cost",
             "",
-            f"Look-up tables and flip-flops of a machine of {GEOMETRY.banks} banks × {GEOMETRY.word_bits} bits "
+            f"Look-up tables and flip-flops of {GEOMETRY.banks} banks × {GEOMETRY.word_bits} bits "
             f"with {GEOMETRY.rows} rows, by option, and the difference to the machine with none.",
             "A machine without an option has none of its logic. Yosys, `synth_xilinx -family xc7` and "
             "`synth_ice40`; `make cost` makes this page.",
