@@ -6,7 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import unpack
-from spinbnn.golden.geometry import PRESETS
+from spinbnn.golden.geometry import PRESETS, Geometry
+from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Affine, Network, Threshold, forward
 from spinbnn.golden.network_file import load_network
-from spinbnn.golden.operating_point import POINTS
-from spinbnn.golden.placement import place, program_rows
+from spinbnn.golden.operating_point import POINTS, OperatingPoint
+from spinbnn.golden.placement import ProgramPacket
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images
 
@@ -86,29 +88,56 @@ def golden_forward() -> Measurement:
     )
 
 
-def array_programming() -> Measurement:
-    network = load_network(MNIST_NETWORK)
-    geometry = PRESETS["64x64"]
-    packets = program_rows(network, place(network, geometry), geometry)
-    point = POINTS["1e-3"]
-    bits = sum(packet.rows.shape[0] for packet in packets) * geometry.word_bits
-    generator = np.random.default_rng(1)
+WEAK_TAILS = replace(
+    POINTS["1e-3"], class_p_fail_01=(2**20, 2**22, 2**24), class_p_fail_10=(2**20, 2**22, 2**24)
+)
 
-    def exact() -> None:
-        array = MramArray(geometry, seed=1)
-        for packet in packets:
-            array.program(packet, point)
 
-    return Measurement(
-        f"programming {bits:,} bits at write error rate 1e-3",
-        "MramArray: the hardware's random stream, errors, counters, energy",
-        best(exact),
-        "one float64 draw and comparison a bit, nothing else",
-        best(lambda: generator.random(bits) < 1e-3),
+def whole_array(geometry: Geometry) -> ProgramPacket:
+    """Return random rows for all of an array."""
+    shape = (geometry.banks * geometry.rows, geometry.slices)
+    return ProgramPacket(
+        0, 0, 0, geometry.banks, np.random.default_rng(1).integers(0, 2**64, shape, np.uint64)
     )
 
 
-BENCHMARKS = (golden_forward, array_programming)
+def programming(what: str, memory: MemoryOptions, point: OperatingPoint) -> Measurement:
+    geometry = replace(PRESETS["64x64"], memory=memory)
+    packet, chip = whole_array(geometry), Chip(1, (3000, 3000, 3000))
+    cells = geometry.banks * geometry.rows * geometry.row_cells
+    generator = np.random.default_rng(1)
+    return Measurement(
+        f"programming {packet.rows.size * geometry.word_bits:,} bits ({cells:,} cells), {what}",
+        "MramArray: the hardware's random stream, errors, counters, energy",
+        best(lambda: MramArray(geometry, 1, chip=chip).program(packet, point)),
+        "one float64 draw and comparison a cell, nothing else",
+        best(lambda: generator.random(cells) < 1e-3),
+    )
+
+
+def programming_plain() -> Measurement:
+    return programming("write error rate 1e-3", PLAIN, POINTS["1e-3"])
+
+
+def programming_classes() -> Measurement:
+    memory = MemoryOptions(variability=True, self_terminated=True)
+    return programming("with classes and self-terminated energy", memory, WEAK_TAILS)
+
+
+def programming_everything() -> Measurement:
+    memory = MemoryOptions(
+        variability=True,
+        self_terminated=True,
+        secded=True,
+        differential=True,
+        ageing=True,
+        scrub=True,
+        read_groups=16,
+    )
+    return programming("with all options and 3 retries", memory, replace(WEAK_TAILS, max_retries=3))
+
+
+BENCHMARKS = (golden_forward, programming_plain, programming_classes, programming_everything)
 
 
 def commit() -> str:
