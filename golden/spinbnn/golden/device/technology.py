@@ -138,6 +138,22 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
+def technology_text(source: str | Path) -> str:
+    """Return the text of a technology's file, which a user may copy and edit; see `load_technology`."""
+    file: Traversable = Path(source)
+    if str(source) in preset_names():
+        file = _presets().joinpath(f"{source}.toml")
+    elif not file.is_file():
+        presets = ", ".join(preset_names())
+        raise TechnologyError(
+            f"technology must be a preset ({presets}) or the path of a TOML file, not {str(source)!r}"
+        )
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TechnologyError(f"{source}: technology must be a TOML file, not {_one_line(error)}") from error
+
+
 def load_technology(source: str | Path) -> MtjTechnology | RramTechnology:
     """Read a technology.
 
@@ -151,17 +167,9 @@ def load_technology(source: str | Path) -> MtjTechnology | RramTechnology:
     TechnologyError
         If there is none of that name, or something in it is wrong; the text names file and entry.
     """
-    file: Traversable = Path(source)
-    if str(source) in preset_names():
-        file = _presets().joinpath(f"{source}.toml")
-    elif not file.is_file():
-        presets = ", ".join(preset_names())
-        raise TechnologyError(
-            f"technology must be a preset ({presets}) or the path of a TOML file, not {str(source)!r}"
-        )
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(technology_text(source))
+    except tomllib.TOMLDecodeError as error:
         raise TechnologyError(f"{source}: technology must be a TOML file, not {_one_line(error)}") from error
     kind = table.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
