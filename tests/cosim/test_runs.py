@@ -2,25 +2,32 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from spinbnn.golden.errors import CapacityError, DataError
+from spinbnn.golden.activation_memory import ActivationPoint
+from spinbnn.golden.chip import Chip
+from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.golden.network import random_network
 from spinbnn.golden.operating_point import operating_point
+from spinbnn.golden.point_map import PointRange
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import job as jobs
 from spinbnn.sim import runner, tools
 from spinbnn.sim.job import RunJob, run_job, run_jobs
+from spinbnn.sim.spec import Pass
 from spinbnn.sim.tools import SimulatorError
 
 SIMULATORS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("verilator", "icarus")]
@@ -160,3 +167,47 @@ def test_impossible_jobs(job: RunJob) -> None:
         run_jobs([job, dataclasses.replace(job, simulator="icarus")])
     with pytest.raises(DataError, match="pixels must be at most 7"):
         run_job(dataclasses.replace(job, images=job.images + np.uint8(8)))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"passes": (Pass("age", operating_point(), 0, 3),)},
+            "to age rows, the memory must be built with the option ageing",
+        ),
+        (
+            {"passes": (Pass("scrub", operating_point(), 0, 3),)},
+            "to scrub rows, the memory must be built with the option scrub",
+        ),
+        (
+            {"ranges": tuple(PointRange(operating_point(0.1 * n), n, n) for n in range(1, 5))},
+            "a run must have at most 4 operating points, not 5",
+        ),
+        (
+            {"chip": Chip(3)},
+            "a chip matters only to a memory built with the option variability or differential: leave it out",
+        ),
+        (
+            {"activation_point": ActivationPoint(5)},
+            "an activation point must go with a memory that has activation_generators, not with this one",
+        ),
+        (
+            {"point": dataclasses.replace(operating_point(), class_p_fail_01=(1, 2, 3))},
+            "class_p_fail_01 must be left out for a memory without the option variability",
+        ),
+    ],
+)
+def test_jobs_ask_only_what_the_memory_has(change: dict[str, Any], text: str, job: RunJob) -> None:
+    with pytest.raises(OperatingPointError, match=f"^{re.escape(text)}$"):
+        run_job(dataclasses.replace(job, **change))
+
+
+def test_passes_stay_inside_the_array(job: RunJob) -> None:
+    geometry = dataclasses.replace(job.geometry, memory=MemoryOptions(ageing=True))
+    last = geometry.rows - 1
+    text = f"age must go over rows within 0 to {last}, not 0 to {last + 1}"
+    with pytest.raises(CapacityError, match=f"^{re.escape(text)}$"):
+        run_job(
+            dataclasses.replace(job, geometry=geometry, passes=(Pass("age", operating_point(), 0, last + 1),))
+        )
