@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 
 from spinbnn.golden.errors import DataError, OperatingPointError, SpinbnnError
 from spinbnn.sim.assets import MNIST_NETWORK
+from spinbnn.sim.device_cli import add_device_command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -596,3 +597,6 @@ def _print(shown: "RenderableType") -> None:
 
 def _print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=2))
+
+
+add_device_command(app, _check_writable, _print)

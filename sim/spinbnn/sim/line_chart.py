@@ -150,7 +150,7 @@ def _y(share: float) -> float:
 
 
 def _label(value: float, log: bool) -> str:
-    if log and not 1e-2 <= value <= 1e3:
+    if log and not 1e-2 <= value <= 1e2:
         return f"1e{round(math.log10(value))}"
     return f"{value:g}"
 
