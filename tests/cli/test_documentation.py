@@ -1,4 +1,4 @@
-"""README and guide: their commands and code run, and print what the documents say they print."""
+"""README, guide and memory: their commands and code run, and print what the documents say they print."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from spinbnn.sim.cli import app
 from .conftest import Invoke
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "guide.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "mram.md"]
 TEXTS = [*DOCUMENTS, ROOT / "docs" / "index.md", ROOT / "CHANGELOG.md"]
 
 # What differs from one machine or moment to the next.

@@ -226,7 +226,7 @@ def table_one(technology: MtjTechnology | RramTechnology) -> Section:
         rows.append(_table_one_drop(f"voltage for {_rate(wer).shown}", paper, ours))
     for wer, paper in _PAPER_TIME_DROPS:
         ours = duration_for_wer(wer, _SHORTENED_AT * voltage, delta) / TABLE_ONE_TIME - 1
-        rows.append(_table_one_drop(f"time for {_rate(wer).shown} at {_SHORTENED_AT:g} V", paper, ours))
+        rows.append(_table_one_drop(f"time for {_rate(wer).shown}, at {_SHORTENED_AT:g} V(1e-6)", paper, ours))
     return Section(
         "table_one",
         f"Table I of Tzoufras 2019 and the Fokker-Planck equation, Δ = {delta:g}",
@@ -240,15 +240,15 @@ def table_one(technology: MtjTechnology | RramTechnology) -> Section:
             ("within", "within"),
         ),
         tuple(rows),
-        f"Pulses of {TABLE_ONE_TIME:g} τD from thermal equilibrium, no stray field. V is the voltage for a"
-        " WER of 1e-6; the others are changes from there.",
+        f"Pulses of {TABLE_ONE_TIME:g} τD from thermal equilibrium, no stray field. V(1e-6) gives a WER of"
+        " 1e-6; the other rows are changes from that voltage, and from that pulse at 0.8 of it.",
     )
 
 
 def _table_one_voltage(ours: float) -> tuple[Cell, ...]:
     difference = ours / _PAPER_VOLTAGE - 1
     return (
-        _text("V / Vc0 for 1e-6"),
+        _text("V(1e-6) / Vc0"),
         Cell(_PAPER_VOLTAGE, f"{_PAPER_VOLTAGE:.2f}"),
         Cell(ours, f"{ours:.3f}"),
         Cell(difference, f"{difference:+.1%}"),
