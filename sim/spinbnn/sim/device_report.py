@@ -226,7 +226,8 @@ def table_one(technology: MtjTechnology | RramTechnology) -> Section:
         rows.append(_table_one_drop(f"voltage for {_rate(wer).shown}", paper, ours))
     for wer, paper in _PAPER_TIME_DROPS:
         ours = duration_for_wer(wer, _SHORTENED_AT * voltage, delta) / TABLE_ONE_TIME - 1
-        rows.append(_table_one_drop(f"time for {_rate(wer).shown}, at {_SHORTENED_AT:g} V(1e-6)", paper, ours))
+        name = f"time for {_rate(wer).shown}, at {_SHORTENED_AT:g} V(1e-6)"
+        rows.append(_table_one_drop(name, paper, ours))
     return Section(
         "table_one",
         f"Table I of Tzoufras 2019 and the Fokker-Planck equation, Δ = {delta:g}",
