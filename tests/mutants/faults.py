@@ -323,15 +323,15 @@ _PROGRAMMING = (
     Fault(
         "errors-ignored",
         "programmer.py",
-        "written.eq(stored ^ (pulsed & ~fail))",
-        "written.eq(stored ^ pulsed)",
+        "switched = op.pulsed & ~fail",
+        "switched = op.pulsed",
         "every pulse succeeds",
     ),
     Fault(
         "one-retry-more",
         "programmer.py",
-        "events.retries == point.max_retries",
-        "events.retries == point.max_retries + 1",
+        "op.events.retries == point.max_retries",
+        "op.events.retries == point.max_retries + 1",
         "a failing row is pulsed once too often",
     ),
     Fault(
@@ -344,8 +344,8 @@ _PROGRAMMING = (
     Fault(
         "redundant-again",
         "programmer.py",
-        "Mux(first_pulse & all_bits, ~wrong, 0)",
-        "Mux(all_bits, ~wrong, 0)",
+        "Mux(op.first_pulse & all_bits, ~op.wrong, 0)",
+        "Mux(all_bits, ~op.wrong, 0)",
         "redundant bits are pulsed with every retry",
     ),
     Fault(
@@ -413,8 +413,8 @@ _COUNTERS = (
     Fault(
         "bits-direction",
         "programmer.py",
-        '"popcount_01", pulsed & target)',
-        '"popcount_01", pulsed & ~target)',
+        '"popcount_01", op.pulsed & cells)',
+        '"popcount_01", op.pulsed & ~cells)',
         "pulses of one direction are counted as the other",
     ),
     Fault(
@@ -448,8 +448,8 @@ _COUNTERS = (
     Fault(
         "bank-not-cleared",
         "counters.py",
-        "sweep == banks * ENTRIES - 1",
-        "sweep == (banks - 1) * ENTRIES - 1",
+        "sweep == banks * words - 1",
+        "sweep == (banks - 1) * words - 1",
         "clearing misses the last bank",
     ),
     Fault(

@@ -6,10 +6,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import CLASSES
 from spinbnn.hw.activation_counters import LANE_COUNTERS
 from spinbnn.hw.activation_writer import ActivationWriter
 from spinbnn.hw.axi import AxiLite, AxiStream
-from spinbnn.hw.bank import Bank
+from spinbnn.hw.bank import Bank, mismatch_words
+from spinbnn.hw.cell_code import is_coded
+from spinbnn.hw.counters import COUNTER_BITS, read_kinds
 from spinbnn.hw.descriptor import FLIP_BIT
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
@@ -17,13 +20,13 @@ from spinbnn.hw.lane import Lane
 from spinbnn.hw.library import Library, used
 from spinbnn.hw.loader import ImageLoader
 from spinbnn.hw.program_stream import BEAT_BITS
-from spinbnn.hw.programmer import Programmer
+from spinbnn.hw.programmer import Programmer, has_passes
 from spinbnn.hw.registers import RegisterBlock
 from spinbnn.hw.results import ResultUnit
 
 IDENTIFICATION = 0x5350494E  # "SPIN"
 INTERFACE_VERSION = 2
-TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS = range(3)
+TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS, TABLE_MISMATCH = range(4)
 
 
 class Accelerator(wiring.Component):
@@ -243,6 +246,18 @@ class Accelerator(wiring.Component):
             "redundant": "PULSE_redundant",
             "blind": "PULSE_blind",
         }
+        memory = self._geometry.memory
+        if memory.variability:
+            fields |= {
+                f"p_fail_{way}_class_{number}": f"P_FAIL_{way}_CLASS_{number - 1}_value"
+                for way in ("01", "10")
+                for number in range(1, CLASSES)
+            }
+        if memory.self_terminated:
+            fields |= {
+                "energy_01_failed": "ENERGY_01_FAILED_value",
+                "energy_10_failed": "ENERGY_10_FAILED_value",
+            }
         with m.Switch(programmer.point_index):
             for index in range(4):
                 with m.Case(index):
@@ -277,6 +292,31 @@ class Accelerator(wiring.Component):
         ]
         if self._injector:
             self._connect_random_state(m, registers, programmer)
+        if memory.variability:
+            self._connect_classes(m, registers, programmer)
+        if has_passes(self._geometry):
+            self._connect_passes(m, registers, programmer)
+        if memory.read_groups:
+            m.d.comb += programmer.counters_engine_row.eq(engine.row)
+
+    def _connect_classes(self, m: Module, registers: RegisterBlock, programmer: Programmer) -> None:
+        m.d.comb += [
+            programmer.chip_seed.eq(Cat(registers.CHIP_SEED_LO_value, registers.CHIP_SEED_HI_value)),
+            programmer.class_stuck.eq(registers.CLASS_STUCK_value),
+        ]
+        for number in range(1, CLASSES):
+            share = getattr(registers, f"CLASS_SHARE_{number - 1}_value")
+            m.d.comb += getattr(programmer, f"share_{number}").eq(share)
+
+    def _connect_passes(self, m: Module, registers: RegisterBlock, programmer: Programmer) -> None:
+        m.d.comb += [
+            programmer.pass_last_row.eq(registers.PASS_LAST_ROW_value),
+            programmer.pass_point.eq(registers.PASS_COMMAND_point),
+        ]
+        if self._geometry.memory.ageing:
+            m.d.comb += programmer.pass_age.eq(registers.PASS_COMMAND_age)
+        if self._geometry.memory.scrub:
+            m.d.comb += programmer.pass_scrub.eq(registers.PASS_COMMAND_scrub)
 
     def _connect_random_state(self, m: Module, registers: RegisterBlock, programmer: Programmer) -> None:
         m.d.comb += programmer.rng_load.eq(registers.write_data)
@@ -302,7 +342,10 @@ class Accelerator(wiring.Component):
             ]
         with m.Elif(write):
             m.d.sync += column.eq(column + 1)
-            last_bank = (table == TABLE_THRESHOLDS) & (column == self._geometry.banks - 1)
+            of_banks = table == TABLE_THRESHOLDS
+            if self._geometry.memory.differential:
+                of_banks = of_banks | (table == TABLE_MISMATCH)
+            last_bank = of_banks & (column == self._geometry.banks - 1)
             bias = (table == TABLE_LOGITS) & (column == 1)
             with m.If(last_bank | bias):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
@@ -325,6 +368,10 @@ class Accelerator(wiring.Component):
                 bank.threshold_write_row.eq(row),
                 bank.threshold_write_data.eq(threshold),
             ]
+            if self._geometry.memory.differential:
+                written = write & (table == TABLE_MISMATCH) & (column == index)
+                enables = [written & (row == number) for number in range(mismatch_words(self._geometry))]
+                m.d.comb += [bank.mismatch_write_enable.eq(Cat(enables)), bank.mismatch_write_data.eq(word)]
 
     def _connect_loader(
         self, m: Module, registers: RegisterBlock, loader: ImageLoader, engine: Engine, lanes: list[Lane]
@@ -389,5 +436,22 @@ class Accelerator(wiring.Component):
             ]
         rows = Cat(bank.array_read_data for bank in banks)
         m.d.comb += programmer.array_read_data.eq(
-            rows.word_select(programmer.array_bank, self._geometry.word_bits)
+            rows.word_select(programmer.array_bank, self._geometry.row_cells)
         )
+        if is_coded(self._geometry):
+            self._connect_decoded_reads(m, engine, programmer, banks)
+
+    def _connect_decoded_reads(
+        self, m: Module, engine: Engine, programmer: Programmer, banks: list[Bank]
+    ) -> None:
+        """Give the controller what its bank reads, and the counts of the engine's reads."""
+        for name in ("read_data", "read_flags"):
+            of_banks = [Value.cast(getattr(bank, name)) for bank in banks]
+            chosen = Cat(of_banks).word_select(programmer.array_bank, len(of_banks[0]))
+            m.d.comb += Value.cast(getattr(programmer, name)).eq(chosen)
+        for kind in read_kinds(self._geometry):
+            counts = Cat(getattr(bank, f"{kind}_reads") for bank in banks)
+            chosen = counts.word_select(programmer.counters_select_bank, COUNTER_BITS)
+            m.d.comb += getattr(programmer, f"counters_engine_{kind}_reads").eq(chosen)
+        for bank in banks:
+            m.d.comb += [bank.counted.eq(engine.row_enable), bank.clear.eq(programmer.counters_clear)]

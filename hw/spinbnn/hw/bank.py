@@ -10,17 +10,11 @@ from amaranth.utils import ceil_log2
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.cell_code import ReadFlags, decode, is_coded
 from spinbnn.hw.cells import Ram
-from spinbnn.hw.counters import COUNTER_BITS
+from spinbnn.hw.counters import COUNTER_BITS, read_kinds
 from spinbnn.hw.library import Library
 from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount
 
 MISMATCH_BITS = 32  # a word of the table
-
-
-def read_counters(geometry: Geometry) -> tuple[str, ...]:
-    """Return the flags of `ReadFlags` that a machine counts."""
-    secded = ("corrected", "uncorrectable") if geometry.memory.secded else ()
-    return secded + (("tied",) if geometry.memory.differential else ())
 
 
 def mismatch_words(geometry: Geometry) -> int:
@@ -101,7 +95,7 @@ class Bank(wiring.Component):
                 "counted": In(1),
                 "clear": In(1),
             }
-        members |= {f"{name}_reads": Out(COUNTER_BITS) for name in read_counters(g)}
+        members |= {f"{kind}_reads": Out(COUNTER_BITS) for kind in read_kinds(g)}
         if words := mismatch_words(g):
             members |= {"mismatch_write_enable": In(words), "mismatch_write_data": In(MISMATCH_BITS)}
         return members
@@ -158,9 +152,9 @@ class Bank(wiring.Component):
         word, flags = decode(m, g, self.array_read_data, self._mismatch(m))
         counted = Signal()
         m.d.sync += counted.eq(self.counted)
-        for name in read_counters(g):
-            count = getattr(self, f"{name}_reads")
-            with m.If(counted & flags[name]):
+        for kind in read_kinds(g):
+            count = getattr(self, f"{kind}_reads")
+            with m.If(counted & flags[kind]):
                 m.d.sync += count.eq(count + 1)
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
