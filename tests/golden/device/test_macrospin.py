@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spinbnn.golden.device.macrospin import (
     METHODS,
+    _exponential,
     closed_form_wer,
     duration_for_wer,
     fokker_planck_wer,
@@ -105,6 +106,14 @@ def test_against_finite_volumes(i: float, t: float, delta: float, h: float) -> N
     # Second order in the width of a cell, so that two widths give the limit; what is left of it is 0.3 %.
     coarse, fine = (finite_volume_wer(i, t, delta, h, cells) for cells in (150, 300))
     assert float(fokker_planck_wer(i, t, delta, h)) == pytest.approx((4 * fine - coarse) / 3, rel=4e-3)
+
+
+def test_series_of_a_step_is_exact_to_rounding() -> None:
+    diagonals = np.zeros((5, 3))
+    diagonals[2] = [-4.0, -1.0, 2.0]
+    series = _exponential(diagonals, np.ones((3, 2)), np.array([0.0, 0.25]))
+    expected = np.exp(np.outer([-4.0, -1.0, 2.0], [0.0, 0.25]))
+    np.testing.assert_allclose(series, expected, rtol=1e-15)
 
 
 def test_many_times_at_once_give_what_each_gives() -> None:

@@ -77,6 +77,7 @@ def test_changed_values_say_that_they_were() -> None:
     ("values", "text"),
     [
         ({"delta": 19.0}, "delta must be a number from 20 to 100, not 19.0"),
+        ({"delta": 100.5}, "delta must be a number from 20 to 100, not 100.5"),
         ({"delta": float("nan")}, "delta must be a number from 20 to 100, not nan"),
         ({"tau_d_ns": True}, "tau_d_ns must be a number from 0.01 to 100 ns, not True"),
         ({"self_terminated": 1}, "self_terminated must be one of false, true, not 1"),

@@ -104,8 +104,9 @@ def test_quantiles_rise_and_the_median_cell_is_the_mean_cell() -> None:
 def test_pulses_so_strong_or_weak_that_the_model_ends() -> None:
     assert 0 <= array_write_error_rate(mtj(sigma_vc0=0.15), Pulse(1.19, 20), TO_AP) < 1e-6
     assert array_write_error_rate(mtj(sigma_vc0=0.15), Pulse(0.01, 1), TO_AP) == pytest.approx(1.0)
-    # Longer than any rate of interest takes: all of it by the closed form's slope.
+    # Longer than any rate of interest takes, and than floating point can tell from 0.
     assert array_write_error_rate(PAPER, Pulse(1.0, 300), TO_AP) < 1e-12
+    assert array_write_error_rate(PAPER, Pulse(1.0, 3000), TO_AP) < 1e-12
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
