@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from spinbnn.golden.errors import DataError, OperatingPointError, SpinbnnError
+from spinbnn.golden.errors import DataError, OperatingPointError, SpinbnnError, TechnologyError
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.device_cli import add_device_command
 
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from spinbnn.golden.geometry import Geometry
     from spinbnn.golden.network import Network
     from spinbnn.sim.datasets import Dataset
+    from spinbnn.sim.device_point import DevicePoint
     from spinbnn.sim.job import Progress, StallProfile
 
 # typer brings its own copy of click and exports of its errors only this one.
 _UsageError: Any = typer.BadParameter.__base__
 
+_WRITE_ERROR_RATE = 1e-3  # of a run that names no other
 _MACHINE, _ERRORS, _IMAGES, _SIMULATION, _OUTPUT = "Machine", "Write errors", "Images", "Simulation", "Output"
 
 GEOMETRY_HELP = {
@@ -104,6 +106,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    # NumPy reads it when it is imported. In products of matrices as small as ours, threads only wait for each
+    # other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app(prog_name="spinbnn")
 
 
@@ -193,13 +198,14 @@ def run(
         ),
     ] = None,
     write_error_rate: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="P",
-            help="Probability that writing a bit fails, both ways.",
+            help=f"Probability that writing a bit fails, both ways. Without it: {_WRITE_ERROR_RATE:g}.",
+            show_default=False,
             rich_help_panel=_ERRORS,
         ),
-    ] = 1e-3,
+    ] = None,
     p_fail_01: Annotated[
         float | None,
         typer.Option(metavar="P", help="The same, from 0 to 1 only.", rich_help_panel=_ERRORS),
@@ -207,6 +213,33 @@ def run(
     p_fail_10: Annotated[
         float | None,
         typer.Option(metavar="P", help="The same, from 1 to 0 only.", rich_help_panel=_ERRORS),
+    ] = None,
+    technology: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Take write errors and energies from a write pulse on this memory technology: "
+            "a preset (see spinbnn device --list) or a file of your own.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = None,
+    voltage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="V",
+            help="Of that pulse. Without it: the technology's own.",
+            show_default=False,
+            rich_help_panel=_ERRORS,
+        ),
+    ] = None,
+    pulse_ns: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Length of that pulse. Without it: the technology's own.",
+            show_default=False,
+            rich_help_panel=_ERRORS,
+        ),
     ] = None,
     max_retries: Annotated[
         int,
@@ -279,6 +312,8 @@ def run(
 
       spinbnn run --p-fail-01 1e-4 --p-fail-10 1e-2 --pulse-redundant
 
+      spinbnn run --technology tzoufras2019 --voltage 0.61 --pulse-ns 10
+
       spinbnn run --images 10000 --data mnist --json > report.json
 
       spinbnn run --images 2 --waves run.fst
@@ -296,15 +331,23 @@ def run(
     ):
         if probability is not None and not 0 <= probability <= 1:
             raise OperatingPointError(f"{name} must be a probability from 0 to 1, not {probability}")
+    device = _device_point(
+        technology,
+        {"--voltage": voltage, "--pulse-ns": pulse_ns},
+        {"--write-error-rate": write_error_rate, "--p-fail-01": p_fail_01, "--p-fail-10": p_fail_10},
+    )
     network = _load_network(network_path)
     dataset, image_source = _load_images(data, images, network)
-    point = operating_point(
-        write_error_rate,
-        write_error_rate_01=p_fail_01,
-        write_error_rate_10=p_fail_10,
-        max_retries=max_retries,
-        pulse_redundant=pulse_redundant,
-    )
+    if device is not None:
+        point = device.operating_point(max_retries=max_retries, pulse_redundant=pulse_redundant)
+    else:
+        point = operating_point(
+            _WRITE_ERROR_RATE if write_error_rate is None else write_error_rate,
+            write_error_rate_01=p_fail_01,
+            write_error_rate_10=p_fail_10,
+            max_retries=max_retries,
+            pulse_redundant=pulse_redundant,
+        )
     html = html or build_dir / "report.html"
     for path in (build_dir / "report.json", html, *([waves] if waves else [])):
         _check_writable(path)
@@ -316,7 +359,7 @@ def run(
         point=point,
         build_dir=build_dir,
         seed=seed,
-        read_bit_energy_aj=READ_BIT_ENERGY_AJ,
+        read_bit_energy_aj=READ_BIT_ENERGY_AJ if device is None else device.read_bit_energy_aj,
         simulator=simulator.value,
         loading="backdoor" if backdoor else "front-door",
         stalls=None if stalls is None else _stall_profile(stalls),
@@ -327,7 +370,7 @@ def run(
 
     from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
 
-    report = Report(job, result, context.obj, str(network_path), image_source)
+    report = Report(job, result, context.obj, str(network_path), image_source, device)
     document = to_json(report)
     write_whole(build_dir / "report.json", document)
     write_whole(html, to_html(report))
@@ -546,6 +589,31 @@ def _load_images(data_dir: Path | None, count: int, network: "Network") -> "tupl
             f"{source} have {pixels} of 0..{largest}: name a folder with images that fit with --data"
         )
     return dataset.head(count), source
+
+
+def _device_point(
+    technology: str | None, of_pulse: dict[str, float | None], of_rates: dict[str, float | None]
+) -> "DevicePoint | None":
+    """Return the write pulse that a run is asked for, or None where it is given error rates."""
+    if technology is None:
+        for option, value in of_pulse.items():
+            if value is not None:
+                raise TechnologyError(
+                    f"--technology must be given with {option} {value:g}, to say what the pulse is on"
+                )
+        return None
+    for option, value in of_rates.items():
+        if value is not None:
+            raise TechnologyError(
+                f"{option} must be left out with --technology {technology}, "
+                f"whose pulse decides, not {value:g}"
+            )
+    for option, value in of_pulse.items():
+        if value is not None and not value > 0:
+            raise TechnologyError(f"{option} must be above 0, not {value:g}")
+    from spinbnn.sim.device_point import DevicePoint
+
+    return DevicePoint.load(technology, of_pulse["--voltage"], of_pulse["--pulse-ns"])
 
 
 def _stall_profile(seed: int) -> "StallProfile":

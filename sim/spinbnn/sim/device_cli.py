@@ -3,7 +3,6 @@
 # A parameter is an option of the command line; what computes is imported when the command runs.
 # ruff: noqa: PLC0415
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,8 +140,6 @@ def add_device_command(app: typer.Typer, check_writable: Check, print_shown: Pri
 
           spinbnn device --technology mine.toml --json
         """
-        # In products of matrices as small as the model's, threads only wait for each other.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from spinbnn.golden.device.technology import technology_text
         from spinbnn.sim import device_report
 

@@ -24,6 +24,7 @@ from spinbnn.golden.operating_point import PROBABILITY_BITS
 from spinbnn.golden.placement import Placement, place
 from spinbnn.sim import show
 from spinbnn.sim.charts import accuracy_chart, column_chart, share_chart
+from spinbnn.sim.device_point import DevicePoint
 from spinbnn.sim.job import RunJob, RunResult
 
 SCHEMA_VERSION = 1
@@ -96,6 +97,8 @@ class Report:
         The command that makes this run again.
     network_source, image_source : str
         Where the network and the images came from.
+    device : DevicePoint, optional
+        The write pulse that the operating point was computed from.
     """
 
     job: RunJob
@@ -103,6 +106,7 @@ class Report:
     command: str
     network_source: str
     image_source: str
+    device: DevicePoint | None = None
 
     @property
     def verdict(self) -> str:
@@ -210,6 +214,7 @@ class Report:
             "images": {"source": self.image_source, "count": self.result.images},
             "geometry": job.geometry.to_dict(),
             "operating_point": dataclasses.asdict(job.point),
+            "device": None if self.device is None else self.device.to_dict(),
             "ranges": [dataclasses.asdict(each) for each in job.ranges],
             "chip": dataclasses.asdict(job.chip),
             "passes": [dataclasses.asdict(each) for each in job.passes],
@@ -251,6 +256,7 @@ def to_text(report: Report, saved: Sequence[Path] = ()) -> RenderableType:
     return Group(
         Text.assemble((report.network_title, "bold"), " on ", (report.machine_title, "bold")),
         Text(f"{report.write_errors}; seed {report.job.seed}; {report.result.simulator}", style="dim"),
+        *([] if report.device is None else [Text(report.device.title, style="dim")]),
         Text(""),
         *(_measurements(report) if report.measured else [Text("The run broke off: nothing was measured.")]),
         *(Text(f"note: {note}") for note in report.result.notes),
