@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.hw.activation_counters import LANE_COUNTERS
+from spinbnn.hw.activation_injector import ActivationInjector
 from spinbnn.hw.activation_writer import ActivationWriter
-from spinbnn.hw.counters import Counter
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
 from spinbnn.hw.lane import Lane
@@ -249,14 +252,13 @@ def machine_of(
                 await layer(ctx, errors, number % 2)
             for _ in range(3):
                 await step(ctx)
-        indices = (Counter.ACTIVATION_WORDS, Counter.ACTIVATION_FLIPS, Counter.ACTIVATION_ENERGY_AJ)
-        counted = [[await counter(ctx, lane, index) for index in indices] for lane in range(lanes)]
+        counted = [[await counter(ctx, lane, index) for index in LANE_COUNTERS] for lane in range(lanes)]
         assert counted == machine.counters
         ctx.set(writer.clear, 1)
         await step(ctx)
         ctx.set(writer.clear, 0)
         for lane in range(lanes):
-            assert [await counter(ctx, lane, index) for index in indices] == [0, 0, 0]
+            assert [await counter(ctx, lane, index) for index in LANE_COUNTERS] == [0, 0, 0]
 
     simulate(machine.module(), bench)
     assert seen == machine.expected
@@ -290,6 +292,37 @@ def test_words_are_stored_with_the_drawn_errors_in_exact_clocks(
 @pytest.mark.parametrize("rates", [(0, 0), (ALL_ONES, 0), (0, ALL_ONES), (ALL_ONES, ALL_ONES)])
 def test_probabilities_at_their_ends(rates: tuple[int, int]) -> None:
     machine_of(6, 12, 2, 16, 1, [rates])
+
+
+def test_no_failure_outlives_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With random words of ones, planes of p that are 0 keep what was there: nothing, when a word begins."""
+
+    class Ones(wiring.Component):
+        seed: In(64)
+        stream: In(64)
+        load: In(1)
+        advance: In(1)
+        word: Out(64, init=2**64 - 1)
+
+        def elaborate(self, library: Any) -> Module:
+            return Module()
+
+    monkeypatch.setattr("spinbnn.hw.activation_injector.SeededSfc64", Ones)
+    memory = MemoryOptions(activation_generators=4)
+    block = ActivationInjector(Geometry(1, 8, stream_bits=8, memory=memory))
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(block.draw, 1)
+        for p_01, flips in ((ALL_ONES, 0xFF), (0, 0), (1 << 31, 0xFF), (0, 0)):
+            ctx.set(block.p_01, p_01)
+            for step in range(8):
+                ctx.set(block.step, step)
+                if step < 7:
+                    await ctx.tick()
+            assert ctx.get(block.flips) == flips
+            await ctx.tick()
+
+    simulate(block, bench)
 
 
 def test_the_longest_pulse() -> None:
