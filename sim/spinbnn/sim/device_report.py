@@ -676,12 +676,12 @@ def _rram_energies(technology: RramTechnology) -> Section:
             ("ber_1t1r", "BER, 1T1R"),
             ("ber_2t2r", "BER, 2T2R"),
             ("energy_2t2r_aj", "2T2R, both"),
-            ("status_1t1r", "1T1R is"),
+            ("status_1t1r", "1T1R BER"),
         ),
         tuple(rows),
         "Per stored bit. 1T1R: one device against a reference; 2T2R: two complementary devices against "
-        "each other, for log-normal resistances of equal spread (assumed). Of the energies only the ratio"
-        " of the ends is published.",
+        "each other, for log-normal resistances of equal spread (assumed). Published are the two error "
+        "rates and the ratio of energies; that they belong together is assumed.",
     )
 
 

@@ -12,6 +12,7 @@ from spinbnn.golden.device.rram import (
     compared_error_rate,
     device_error_rate,
     energy_for,
+    operating_point_from_energy,
     pair_error_rate,
 )
 from spinbnn.golden.device.technology import load_technology
@@ -69,6 +70,17 @@ def test_a_comparison_lies_between_perfect_and_coin_ties(rate: float) -> None:
     assert pair_error_rate(rate, 0.0) == rate**2 < compared_error_rate(rate) < pair_error_rate(rate)
     assert pair_error_rate(rate) == pytest.approx(rate)
     assert pair_error_rate(rate, 1.0) == pytest.approx(1 - (1 - rate) ** 2)
+
+
+@pytest.mark.parametrize(("cell", "rate", "energy"), [("1T1R", 3.120e-3, 1), ("2T2R", 5.498e-5, 2)])
+def test_operating_point_of_an_energy(rram: RramTechnology, cell: str, rate: float, energy: int) -> None:
+    half_way = rram.program_energy_aj / sqrt(30)
+    point = operating_point_from_energy(
+        replace(rram, cell=cell), half_way, max_retries=3, pulse_redundant=True
+    )
+    assert point.p_fail_01 == point.p_fail_10 == pytest.approx(rate * 2**32, rel=1e-3)
+    assert point.energy_01_aj == point.energy_10_aj == point.energy_redundant_aj == round(energy * half_way)
+    assert (point.pulse_clocks, point.max_retries, point.pulse_redundant) == (100, 3, True)
 
 
 def test_certain_devices_make_certain_pairs() -> None:

@@ -30,13 +30,14 @@ All rates here are per stored bit (BER), and every one between the end points is
 """
 
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import ceil, exp, log, sqrt
 from statistics import NormalDist
 
 from spinbnn.golden.device.checks import check_probability
 from spinbnn.golden.device.quantities import Technology, choice, quantity
 from spinbnn.golden.device.read import upper_tail
 from spinbnn.golden.errors import TechnologyError
+from spinbnn.golden.operating_point import OperatingPoint, operating_point
 
 CELLS = ("1T1R", "2T2R")
 """The cells: one device against a reference, or two complementary devices against each other."""
@@ -144,6 +145,40 @@ def energy_for(technology: RramTechnology, error_rate: float) -> float:
     weak, strong = _margin(technology.weak_bit_error_rate), _margin(technology.strong_bit_error_rate)
     return technology.weakest_energy_aj * exp(
         (margin - weak) / (strong - weak) * log(technology.energy_ratio)
+    )
+
+
+def operating_point_from_energy(
+    technology: RramTechnology, energy_aj: float, *, max_retries: int = 0, pulse_redundant: bool = False
+) -> OperatingPoint:
+    """Return the operating point of an array of the technology's cells, programmed with an energy a device.
+
+    A bit that is programmed is wrong with the cell's bit error rate, in both directions; every device of the
+    cell is programmed, and a redundant pulse costs as much as another (assumed).
+
+    Parameters
+    ----------
+    technology : RramTechnology
+    energy_aj : float
+        As in `device_error_rate`.
+    max_retries, pulse_redundant
+        As in `OperatingPoint`.
+
+    Raises
+    ------
+    TechnologyError
+        If the energy lies outside the end points.
+    OperatingPointError
+        If a value is impossible for the hardware.
+    """
+    bit_energy_aj = round(technology.devices * energy_aj)
+    return operating_point(
+        bit_error_rate(technology, energy_aj),
+        energy_01_aj=bit_energy_aj,
+        energy_10_aj=bit_energy_aj,
+        pulse_clocks=ceil(technology.program_ns * technology.clock_mhz / 1000 * (1 - 1e-12)),
+        max_retries=max_retries,
+        pulse_redundant=pulse_redundant,
     )
 
 
