@@ -390,7 +390,7 @@ def test_the_engine_s_reads_are_added() -> None:
         machine.flip(ctx, 0, 2, 3)
         await machine.read_all(ctx)
         for row in (0, 1, 6, 6, 5, 2):
-            ctx.set(b.counters_engine_row, row)
+            ctx.set(b.counters_engine_group, row // 2)
             ctx.set(b.counters_engine_read, 1)
             await machine.tick(ctx)
             ctx.set(b.counters_engine_read, 0)
@@ -447,7 +447,7 @@ def test_a_machine_without_options_has_none_of_their_ports() -> None:
     plain = used(Programmer(Geometry(2, 8, rows=2)))
     full = used(Programmer(Geometry(2, 8, rows=2, memory=ALL)))
     names = ("pass_age", "pass_scrub", "pass_last_row", "chip_seed", "class_stuck", "read_data", "read_flags")
-    for name in (*names, "counters_engine_row", "counters_engine_tied_reads"):
+    for name in (*names, "counters_engine_group", "counters_engine_tied_reads"):
         assert hasattr(full, name)
         assert not hasattr(plain, name)
     added = set(full.point.shape().members) - set(plain.point.shape().members)

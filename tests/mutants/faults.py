@@ -434,7 +434,7 @@ _COUNTERS = (
     Fault(
         "counter-high-half",
         "accelerator.py",
-        "registers.COUNTER_HI_value.eq(programmer.counters_value[32:])",
+        "registers.COUNTER_HI_value.eq(counter[32:])",
         "registers.COUNTER_HI_value.eq(0)",
         "the high half of a counter is lost",
     ),
@@ -495,8 +495,8 @@ _CONTROL = (
     Fault(
         "start-too-early",
         "accelerator.py",
-        "start.eq(waiting & programmer.quiet & ~running)",
-        "start.eq(waiting & ~running)",
+        "may_start = waiting & programmer.quiet & ~running",
+        "may_start = waiting & ~running",
         "a run does not wait for programming to end",
         "scenarios",
     ),

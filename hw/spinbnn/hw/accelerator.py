@@ -12,7 +12,7 @@ from spinbnn.hw.activation_writer import ActivationWriter
 from spinbnn.hw.axi import AxiLite, AxiStream
 from spinbnn.hw.bank import Bank, mismatch_words
 from spinbnn.hw.cell_code import is_coded
-from spinbnn.hw.counters import COUNTER_BITS, read_kinds
+from spinbnn.hw.counters import COUNTER_BITS, read_kinds, row_group
 from spinbnn.hw.descriptor import FLIP_BIT
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
@@ -297,7 +297,7 @@ class Accelerator(wiring.Component):
         if has_passes(self._geometry):
             self._connect_passes(m, registers, programmer)
         if memory.read_groups:
-            m.d.comb += programmer.counters_engine_row.eq(engine.row)
+            m.d.comb += programmer.counters_engine_group.eq(row_group(self._geometry, engine.row))
 
     def _connect_classes(self, m: Module, registers: RegisterBlock, programmer: Programmer) -> None:
         m.d.comb += [

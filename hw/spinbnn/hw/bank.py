@@ -97,7 +97,10 @@ class Bank(wiring.Component):
             }
         members |= {f"{kind}_reads": Out(COUNTER_BITS) for kind in read_kinds(g)}
         if words := mismatch_words(g):
-            members |= {"mismatch_write_enable": In(words), "mismatch_write_data": In(MISMATCH_BITS)}
+            members |= {
+                "mismatch_write_enable": In(words),
+                "mismatch_write_data": In(min(MISMATCH_BITS, g.code_bits)),
+            }
         return members
 
     def elaborate(self, library: Library) -> Elaboratable:

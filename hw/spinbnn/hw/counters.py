@@ -75,10 +75,14 @@ def read_kinds(geometry: Geometry) -> tuple[str, ...]:
     return tuple(kind for kind, is_built in zip(READ_KINDS, built, strict=True) if is_built)
 
 
+def row_group_bits(geometry: Geometry) -> int:
+    """Return the bits of a read group's number."""
+    return min(ceil_log2(geometry.memory.read_groups), ceil_log2(geometry.rows))
+
+
 def row_group(geometry: Geometry, row: Signal) -> Value:
-    """Return the read group of a row."""
-    group_bits = ceil_log2(geometry.memory.read_groups)
-    return row[max(0, ceil_log2(geometry.rows) - group_bits) :]
+    """Return the read group of a row: the upper bits of its number."""
+    return row[-row_group_bits(geometry) :]
 
 
 class RowEvents(data.StructLayout):
@@ -138,8 +142,8 @@ class BankCounters(wiring.Component):
         Energies of a bit pulse and of a row read, attojoules.
     energy_01_failed, energy_10_failed : In(32)
         Energies of a bit pulse that fails; with self-terminated pulses.
-    row, engine_row
-        Row of the row operation, and that which the engine reads; with row groups.
+    group, engine_group
+        Read group of the row operation's row, and of that which the engine reads; with row groups.
     engine_read : In(1)
         The engine reads a row in every bank.
     engine_corrected_reads, engine_uncorrectable_reads, engine_tied_reads : In(64)
@@ -158,7 +162,8 @@ class BankCounters(wiring.Component):
         if memory.self_terminated:
             optional |= {"energy_01_failed": In(32), "energy_10_failed": In(32)}
         if memory.read_groups:
-            optional |= {"row": In(ceil_log2(geometry.rows)), "engine_row": In(ceil_log2(geometry.rows))}
+            group_bits = row_group_bits(geometry)
+            optional |= {"group": In(group_bits), "engine_group": In(group_bits)}
         super().__init__(
             {
                 "clear": In(1),
@@ -219,7 +224,7 @@ class BankCounters(wiring.Component):
             steps.append((Counter.SCRUBBED_ROWS, e.scrubbed_rows, 1))
         steps += [(_counter_of(kind), e[f"{kind}_reads"], 1) for kind in read_kinds(self._geometry)]
         if memory.read_groups:
-            steps.append((Counter.GROUP_READS | row_group(self._geometry, self.row), e.row_reads, 1))
+            steps.append((Counter.GROUP_READS | self.group, e.row_reads, 1))
         return steps
 
     def elaborate(self, library: Library) -> Elaboratable:
@@ -314,8 +319,7 @@ class BankCounters(wiring.Component):
         ]
         for group in range(self._geometry.memory.read_groups):
             reads = Signal(COUNTER_BITS, name=f"reads_of_group_{group}")
-            is_read = self.engine_read & (row_group(self._geometry, self.engine_row) == group)
-            with m.If(is_read):
+            with m.If(self.engine_read & (self.engine_group == group)):
                 m.d.sync += reads.eq(reads + 1)
             with m.If(self.clear):
                 m.d.sync += reads.eq(0)

@@ -13,7 +13,15 @@ from spinbnn.hw.axi import AxiStream
 from spinbnn.hw.cell_classes import SHARE_BITS, CellClasses
 from spinbnn.hw.cell_code import ReadFlags, encode, is_coded
 from spinbnn.hw.cells import popcount
-from spinbnn.hw.counters import COUNTER_BITS, BankCounters, RowEvents, entries, read_kinds
+from spinbnn.hw.counters import (
+    COUNTER_BITS,
+    BankCounters,
+    RowEvents,
+    entries,
+    read_kinds,
+    row_group,
+    row_group_bits,
+)
 from spinbnn.hw.injector import ErrorInjector
 from spinbnn.hw.library import Library
 from spinbnn.hw.program_stream import BEAT_BITS, HeaderLayout
@@ -66,7 +74,7 @@ class _Operation:
         self.first_pulse = Signal(name="first_pulse")
         self.clocks_left = Signal(16, name="clocks_left")
         self.target = Signal(bits, name="target")  # the row register: to be written, or what was read
-        self.target_cells: Value = Signal(cells, name="target_cells") if is_coded(geometry) else self.target
+        self.target_cells = encode(geometry, self.target)
         self.stored = Signal(cells, name="stored")
         self.pulsed = Signal(cells, name="pulsed")
         self.redundant = Signal(cells, name="redundant")
@@ -139,7 +147,7 @@ class Programmer(wiring.Component):
         See `BankCounters`.
     counters_ready, counters_value
         See `BankCounters`.
-    counters_engine_row, counters_engine_corrected_reads, ..._uncorrectable_reads, ..._tied_reads
+    counters_engine_group, counters_engine_corrected_reads, ..._uncorrectable_reads, ..._tied_reads
         See `BankCounters`.
     """
 
@@ -192,7 +200,7 @@ class Programmer(wiring.Component):
         if is_coded(g):
             members |= {"read_data": In(g.word_bits), "read_flags": In(ReadFlags)}
         if memory.read_groups:
-            members["counters_engine_row"] = In(ceil_log2(g.rows))
+            members["counters_engine_group"] = In(row_group_bits(g))
         if memory.ageing:
             members["pass_age"] = In(1)
         if memory.scrub:
@@ -222,8 +230,6 @@ class Programmer(wiring.Component):
         switched = op.pulsed & ~fail
         if g.memory.ageing:
             switched = Mux(op.ageing, flips, switched)
-        if is_coded(g):
-            m.d.comb += op.target_cells.eq(encode(g, op.target))
         m.d.comb += [
             self.row_data.eq(op.target),
             self.array_bank.eq(op.bank),
@@ -452,7 +458,10 @@ class Programmer(wiring.Component):
                 counters.energy_10_failed.eq(self.point.energy_10_failed),
             ]
         if memory.read_groups:
-            m.d.comb += [counters.row.eq(op.row), counters.engine_row.eq(self.counters_engine_row)]
+            m.d.comb += [
+                counters.group.eq(row_group(self._geometry, op.row)),
+                counters.engine_group.eq(self.counters_engine_group),
+            ]
         for kind in read_kinds(self._geometry):
             engine_reads = getattr(self, f"counters_engine_{kind}_reads")
             m.d.comb += getattr(counters, f"engine_{kind}_reads").eq(engine_reads)
