@@ -43,7 +43,7 @@ def error_rate_against_voltage(technology: MtjTechnology, pulse: Pulse, *, file:
     seen = [voltage for voltage, rate in zip(voltages, rates, strict=True) if rate[1] > 1e-9]
     mean = [
         (voltage, array_write_error_rate(technology, Pulse(voltage, pulse.duration_ns), _WAY))
-        for voltage in seen[:: max(1, len(seen) // 12)]
+        for voltage in seen[:: max(1, len(seen) // 8)]
     ]
     curves.append(Curve(f"mean of the array, {pulse.duration_ns:g} ns", mean, dashed=True, colour=1))
     return line_chart(
