@@ -12,6 +12,7 @@ import typer.main
 from spinbnn.golden.device import mtj
 from spinbnn.golden.device.endurance import cycles_until
 from spinbnn.golden.device.mtj import Direction, Pulse
+from spinbnn.golden.device.reliability import array_retention_ber
 from spinbnn.golden.device.technology import MtjTechnology, load_technology, preset_names
 from spinbnn.golden.device.variability import array_write_error_rate
 from spinbnn.sim import device_charts, device_report
@@ -183,9 +184,13 @@ def test_endurance_retention_and_reading(document: dict[str, Any]) -> None:
     assert first["cycles_first"] == pytest.approx(cycles_until(1e-6, first["cycles"]), rel=1e-6)
     assert last["voltage_change"] == pytest.approx(-0.4)
     assert first["cycles_power_law"] < first["cycles"]
-    year = document["retention"][1]
+    day, array_day, year, *_ = document["retention"]
+    assert (year["time"], year["cells"]) == ("1 year", "mean cell")
     assert year["ber_p_300_k"] == pytest.approx(0.190, abs=1e-3)
     assert year["ber_p_398_k"] == pytest.approx(0.5, abs=1e-3)
+    assert (array_day["time"], array_day["cells"]) == ("1 day", "array")
+    assert array_day["ber_p_300_k"] == array_retention_ber(junction(), mtj.State.P, 86400.0)
+    assert array_day["ber_p_300_k"] > 5 * day["ber_p_300_k"]
     reading = {row["key"]: row for row in document["reading"]}
     assert reading["disturb"]["value"] == pytest.approx(2.0e-7, rel=0.01)
     assert reading["disturb_of_reads"]["value"] == pytest.approx(0.18, abs=0.005)
@@ -240,7 +245,7 @@ def test_directions_that_differ_have_rows_of_their_own(invoke: Invoke) -> None:
     window = {row["name"]: row["voltage_v"] for row in found["window"]}
     of_rate = [row["voltage_v"] for row in found["voltages"] if row["wer"] == 1e-2]
     assert window["write, WER 0.01"] == max(of_rate)
-    year = found["retention"][1]
+    year = found["retention"][2]
     assert year["ber_p_300_k"] < year["ber_ap_300_k"]
 
 

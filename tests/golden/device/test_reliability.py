@@ -7,6 +7,7 @@ from spinbnn.golden.device import endurance, read, retention
 from spinbnn.golden.device.macrospin import fokker_planck_wer
 from spinbnn.golden.device.mtj import State
 from spinbnn.golden.device.reliability import (
+    array_retention_ber,
     current_spread,
     highest_read_voltage_v,
     highest_write_voltage_v,
@@ -35,6 +36,36 @@ def test_retention_at_the_temperature_of_operation_or_another(junction: MtjTechn
     assert retention_ber(junction, State.AP, YEAR, 358) == pytest.approx(hot)
     warm = junction.with_values(temperature_k=358)
     assert retention_ber(warm, State.AP, YEAR) == pytest.approx(hot)
+
+
+def test_array_retention_without_spread_is_that_of_the_cell(junction: MtjTechnology) -> None:
+    alike = junction.with_values(sigma_delta=0.0, sigma_diameter=0.0, stray_field_ratio=0.02)
+    for state in State:
+        assert array_retention_ber(alike, state, YEAR, 358) == pytest.approx(
+            retention_ber(alike, state, YEAR, 358), rel=1e-12
+        )
+
+
+@pytest.mark.parametrize(
+    ("sigma", "rest"), [("sigma_delta", "sigma_diameter"), ("sigma_diameter", "sigma_delta")]
+)
+def test_array_retention_is_that_of_the_weak_cells(junction: MtjTechnology, sigma: str, rest: str) -> None:
+    # For small rates the mean of sqrt(Δ) e^-Δ over Δ = 60 ± 3 is that at 60, times e^(9/2) sqrt(51 / 60).
+    spread = 0.05 if sigma == "sigma_delta" else 0.025
+    array = junction.with_values(**{"delta": 60.0, sigma: spread, rest: 0.0})
+    ratio = array_retention_ber(array, State.P, 1.0) / retention_ber(array, State.P, 1.0)
+    assert ratio == pytest.approx(
+        np.exp(4.5) * np.sqrt(51 / 60), rel=0.02 if sigma == "sigma_delta" else 0.35
+    )
+
+
+def test_array_retention_agrees_with_sampled_cells(junction: MtjTechnology) -> None:
+    rng, n = np.random.default_rng(7), 20_000
+    z = rng.standard_normal((2, n))
+    delta = 40 * (1 + 0.02 * z[0]) ** 2 * (1 + 0.05 * z[1])
+    rates = [retention.retention_error_rate(YEAR / 100, float(d), 2.0) for d in delta]
+    error = 3.29 * np.std(rates) / np.sqrt(n)  # 99.9 %
+    assert abs(np.mean(rates) - array_retention_ber(junction, State.P, YEAR / 100)) < error
 
 
 def test_a_positive_stray_field_holds_the_parallel_state(junction: MtjTechnology) -> None:

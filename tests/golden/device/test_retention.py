@@ -71,6 +71,7 @@ def test_thermal_stability_for_a_rate_gives_that_rate(rate: float, years: float)
     [
         (lambda: escape_rate_hz(0, 2.0), "delta must be above 0, not 0"),
         (lambda: escape_rate_hz(40, float("nan")), "tau_d_ns must be above 0, not nan"),
+        (lambda: escape_rate_hz(40, 2.0, -1.0), "h must be above -1 and below 1, not -1.0"),
         (lambda: escape_rate_hz(40, 2.0, 1.0), "h must be above -1 and below 1, not 1.0"),
         (lambda: retention_error_rate(-1, 40, 2.0), "time_s must be at least 0, not -1"),
         (lambda: thermal_stability_at(0, 40), "temperature_k must be above 0, not 0"),

@@ -3,7 +3,7 @@
 Rates are per stored bit, but read disturb is per read of a cell in the state that reading may flip.
 """
 
-from math import hypot, log
+from math import exp, hypot, log
 from typing import NamedTuple
 
 from spinbnn.golden.device.checks import check_above, check_below
@@ -15,6 +15,7 @@ from spinbnn.golden.device.technology import MtjTechnology
 
 _MICRO = 1e6
 _TOLERANCE_V = 1e-7
+_DEVIATE_STEP, _DEVIATE_STEPS = 0.3, 20  # standard deviations; to six, as in `variability`
 
 
 class ReadErrors(NamedTuple):
@@ -49,9 +50,35 @@ def retention_ber(
     TechnologyError
         If time or temperature is impossible.
     """
+    return _retention(technology, state, technology.delta, time_s, temperature_k)
+
+
+def array_retention_ber(
+    technology: MtjTechnology, state: State, time_s: float, temperature_k: float | None = None
+) -> float:
+    """Return the mean of `retention_ber` over the cells of an array.
+
+    The barrier spreads with the area of the cell and by itself, as in `variability`. Cells with low barriers
+    forget first, so the mean is that of few: far above the nominal cell's as long as the latter is small.
+    """
+    deviates = [step * _DEVIATE_STEP for step in range(-_DEVIATE_STEPS, _DEVIATE_STEPS + 1)]
+    weights = [exp(-(z**2) / 2) for z in deviates]
+    total = 0.0
+    for of_area, area_weight in zip(deviates, weights, strict=True):
+        area = (1 + technology.sigma_diameter * of_area) ** 2
+        for of_barrier, weight in zip(deviates, weights, strict=True):
+            barrier = area * (1 + technology.sigma_delta * of_barrier)
+            rate = _retention(technology, state, barrier * technology.delta, time_s, temperature_k)
+            total += area_weight * weight * rate
+    return total / sum(weights) ** 2
+
+
+def _retention(
+    technology: MtjTechnology, state: State, delta: float, time_s: float, temperature_k: float | None
+) -> float:
     temperature = technology.temperature_k if temperature_k is None else temperature_k
-    delta = thermal_stability_at(temperature, technology.delta)
-    return retention_error_rate(time_s, delta, technology.tau_d_ns, holding_field(technology, state))
+    hot = thermal_stability_at(temperature, delta)
+    return retention_error_rate(time_s, hot, technology.tau_d_ns, holding_field(technology, state))
 
 
 def read_disturb(technology: MtjTechnology, voltage_v: float | None = None) -> float:
