@@ -42,9 +42,9 @@ def test_a_million_reads_flip_a_fifth_of_the_vulnerable_cells() -> None:
     assert accumulated_disturb(once, 1e6) == pytest.approx(0.18, abs=0.005)
 
 
-@pytest.mark.parametrize("rate", [0.0009, 0.0011, 0.5])
+@pytest.mark.parametrize("rate", [0.0, 1e-3, 0.5])
 def test_reads_add_up_as_independent_chances(rate: float) -> None:
-    assert accumulated_disturb(rate, 3) == pytest.approx(1 - (1 - rate) ** 3, rel=2e-3)
+    assert accumulated_disturb(rate, 3) == pytest.approx(1 - (1 - rate) ** 3)
     assert accumulated_disturb(rate, 0) == 0
 
 

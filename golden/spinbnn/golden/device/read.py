@@ -19,7 +19,7 @@ way between the two states' mean currents, and against a complementary second ce
 with Q(x) the upper tail of the normal distribution. Both are per bit read. The stored bit is not changed.
 """
 
-from math import erfc, exp, expm1, hypot, pi, sqrt
+from math import erfc, exp, expm1, hypot, log1p, pi, sqrt
 
 from spinbnn.golden.device.checks import check_above, check_from
 from spinbnn.golden.errors import TechnologyError
@@ -70,7 +70,7 @@ def accumulated_disturb(rate_per_read: float, reads: float) -> float:
     check_from("reads", reads, 0)
     if not 0 <= rate_per_read < 1:
         raise TechnologyError(f"rate_per_read must be a probability from 0 to below 1, not {rate_per_read}")
-    return 1 - (1 - rate_per_read) ** reads if rate_per_read > 1e-3 else -expm1(-rate_per_read * reads)
+    return -expm1(reads * log1p(-rate_per_read))
 
 
 def read_error_rate(stored_ua: float, other_ua: float, spread: float, offset_ua: float = 0.0) -> float:
