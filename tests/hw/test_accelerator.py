@@ -1,19 +1,26 @@
 """The whole machine in Amaranth's simulator: what only the top decides, and tables at their ends."""
 
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.mram import counter_indices
+from spinbnn.golden.operating_point import OperatingPoint
+from spinbnn.golden.reference import Sfc64
 from spinbnn.hw.accelerator import IDENTIFICATION, INTERFACE_VERSION, Accelerator
 from spinbnn.hw.registers import REGISTERS
 from tests.hw.bus import Bus
+from tests.hw.memory_model import MemoryModel, to_bits
 from tests.hw.simulation import simulate
 
 PATIENCE = 20_000
-DESCRIPTORS, LOGITS = 0, 2
+DESCRIPTORS, LOGITS, MISMATCH = 0, 2, 3
 
 
 class Host:
@@ -169,5 +176,133 @@ def test_error_flags() -> None:
         await host.write("CONTROL", clear_done=1)
         assert not await host.status("image_error")
         assert not await host.status("program_error")
+
+    drive(machine, test)
+
+
+OPTIONS = MemoryOptions(
+    variability=True,
+    self_terminated=True,
+    secded=True,
+    differential=True,
+    ageing=True,
+    scrub=True,
+    read_groups=2,
+)
+POINT = OperatingPoint(
+    *(2**29, 2**30, 1000, 300, 7, 3, 1, False),
+    class_p_fail_01=(2**31, 1, 2**20),
+    class_p_fail_10=(0, 2**29, 2**31),
+    energy_01_failed_aj=2**31 + 5,
+    energy_10_failed_aj=77,
+)
+BLIND = replace(POINT, blind=True, p_fail_01=0, max_retries=2)
+AGEING = replace(POINT, p_fail_01=2**27, p_fail_10=2**27, class_p_fail_01=(2**28,) * 3)
+CHIP = Chip(0x0123_4567_89AB_CDEF, (2**14, 2**15, 5), (False, True, False, False))
+
+
+async def write_point(host: Host, index: int, point: OperatingPoint) -> None:
+    words = {
+        "P_FAIL_01": point.p_fail_01,
+        "P_FAIL_10": point.p_fail_10,
+        "ENERGY_01": point.energy_01_aj,
+        "ENERGY_10": point.energy_10_aj,
+        "ENERGY_REDUNDANT": point.energy_redundant_aj,
+        "ENERGY_01_FAILED": point.failed_energies_aj[0],
+        "ENERGY_10_FAILED": point.failed_energies_aj[1],
+    }
+    for number, (p_01, p_10) in enumerate(point.by_class[1:]):
+        words |= {f"P_FAIL_01_CLASS_{number}": p_01, f"P_FAIL_10_CLASS_{number}": p_10}
+    for name, word in words.items():
+        await host.write(f"POINT_{index}_{name}", word)
+    pulse = {"clocks": point.pulse_clocks, "max_retries": point.max_retries, "blind": int(point.blind)}
+    await host.write(f"POINT_{index}_PULSE", **pulse)
+
+
+def test_the_memory_s_options_through_registers_and_a_run() -> None:
+    """Classes, failed pulses, passes, coded reads, mismatch and counters against the per-cell model."""
+    geometry = Geometry(2, 32, rows=2, outputs=3, memory=OPTIONS)
+    machine = Accelerator(geometry)
+    rng = random.Random(3)
+    code_bits = geometry.code_bits
+    mismatch = [rng.getrandbits(code_bits) for _ in range(2)]
+    stream = Sfc64([rng.getrandbits(64) for _ in range(4)])
+    state = sum(word << 64 * index for index, word in enumerate(stream.state))
+    model = MemoryModel(geometry, stream, 12345, CHIP, [to_bits(bits, code_bits) for bits in mismatch])
+
+    async def set_up(host: Host) -> None:
+        await until_idle(host)
+        words = {f"RNG_STATE_{index}": state >> 32 * index & 0xFFFFFFFF for index in range(8)}
+        words |= {f"CLASS_SHARE_{index}": share for index, share in enumerate(CHIP.class_shares)}
+        words |= {"CHIP_SEED_LO": CHIP.seed & 0xFFFFFFFF, "CHIP_SEED_HI": CHIP.seed >> 32}
+        words |= {"CLASS_STUCK": 0b0010, "READ_ROW_ENERGY": 12345}
+        for name, word in words.items():
+            await host.write(name, word)
+        for index, point in enumerate((POINT, BLIND, AGEING)):
+            await write_point(host, index, point)
+        halves = [bits >> 32 * word & 0xFFFFFFFF for word in range(2) for bits in mismatch]
+        await host.table(MISMATCH, halves)
+
+    async def until_idle(host: Host) -> None:
+        while await host.status("programming"):
+            pass
+
+    async def row(host: Host, bank: int, row: int, **command: int) -> None:
+        await host.write("ROW_BANK", bank)
+        await host.write("ROW_INDEX", row)
+        await host.write("ROW_COMMAND", **command)
+        await until_idle(host)
+
+    async def program(host: Host, index: int, point: OperatingPoint) -> None:
+        for bank, number in model.cells:
+            target = rng.getrandbits(32)
+            await host.write("ROW_DATA_0", target)
+            await row(host, bank, number, program=1, point=index)
+            model.program(bank, number, target, point)
+
+    async def one_pass(host: Host, first: int, last: int, **command: int) -> None:
+        await host.write("ROW_INDEX", first)
+        await host.write("PASS_LAST_ROW", last)
+        await host.write("PASS_COMMAND", **command)
+        assert await host.status("programming") or last == 2
+        await until_idle(host)
+
+    async def run(host: Host) -> list[int]:
+        await host.table(DESCRIPTORS, [0b110 | 1 << 8, 1 | 2 << 16, 0, 32 << 16, 0, 1])
+        await host.table(LOGITS, [1, 0, 1, 0, 1, 0])
+        for name, value in {"LAYERS": 1, "IMAGES": 1, "IMAGE_ELEMENTS": 32, "OUTPUTS": 3}.items():
+            await host.write(name, value=value)
+        await host.write("CONTROL", start=1)
+        await host.image(4)
+        return await host.results()
+
+    async def test(host: Host) -> None:
+        await set_up(host)
+        await program(host, 0, POINT)
+        await program(host, 1, BLIND)
+        await one_pass(host, 0, 1, age=1, point=2)
+        model.age(0, 1, AGEING)
+        for bank, number in model.cells:
+            await row(host, bank, number, read=1)
+            assert await host.read("ROW_DATA_0") == model.read(bank, number)
+        await one_pass(host, 1, 1, scrub=1, point=0)
+        model.scrub(1, 1, POINT)
+        assert not await host.status("program_error")
+        await one_pass(host, 1, 2, scrub=1, point=0)
+        assert await host.status("program_error")
+        assert await host.read("PROGRAM_CLOCKS_LO") == model.clocks
+
+        reads = [model.counted_read(bank, number) for number in range(2) for bank in range(2)]
+        logits = [32 - 2 * sum(read.data) for read in reads[:3]]  # the image is all zeros, which are -1
+        words = await run(host)
+        assert [word - (word >> 31 << 32) for word in words[:3]] == logits
+        for bank, counters in enumerate(model.counters):
+            for name, index in counter_indices(geometry).items():
+                await host.write("COUNTER_SELECT", counter=index, bank=bank)
+                while not await host.status("counter_ready"):
+                    pass
+                value = await host.read("COUNTER_LO") | await host.read("COUNTER_HI") << 32
+                assert value == counters[name], (bank, name)
+        assert sum(model.counters[bank]["tied_reads"] for bank in range(2)) > 0
 
     drive(machine, test)

@@ -5,16 +5,30 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.verilog import emit_verilog
 from tests.hw.conftest import Emitted
 
 SMALL = Geometry.from_preset("4x8x3")
 DEFAULT = Geometry()
+WITH_OPTIONS = replace(
+    SMALL,
+    memory=MemoryOptions(
+        variability=True,
+        self_terminated=True,
+        secded=True,
+        differential=True,
+        ageing=True,
+        scrub=True,
+        read_groups=8,
+    ),
+)
 MODULES = {
     "spinbnn",
     "spinbnn_register_block",
@@ -38,6 +52,7 @@ MACHINES = [
     pytest.param((DEFAULT, True), id="64x64"),
     pytest.param((SMALL, True), id="4x8x3"),
     pytest.param((SMALL, False), id="4x8x3 without injector"),
+    pytest.param((WITH_OPTIONS, True), id="4x8x3 with options"),
 ]
 
 
@@ -73,7 +88,8 @@ def test_the_text_is_the_same_the_second_time(emitted: Emitted) -> None:
 def test_each_module_is_there_once(text: str) -> None:
     modules = re.findall(r"^module (\w+)", text, re.M)
     left_out = {"spinbnn_error_injector", "spinbnn_sfc64"} if "without error injector" in text else set()
-    assert sorted(modules) == sorted(MODULES - left_out)
+    added = {"spinbnn_cell_classes", "spinbnn_seeded_sfc64"} if "Memory options" in text else set()
+    assert sorted(modules) == sorted((MODULES - left_out) | added)
     assert modules[0] == "spinbnn"
     assert text.count("\nendmodule\n") == len(modules)
     instantiated = set(re.findall(r"^  (spinbnn_\w+) (?:#\(|\w+ \()", text, re.M))
@@ -127,7 +143,7 @@ def test_the_default_machine_is_short(emitted: Emitted) -> None:
 def test_lines_are_short(text: str) -> None:
     """All but comments and numbers too long for a line."""
     long = [line for line in text.splitlines() if len(line) > 110 and "//" not in line]
-    assert [line for line in long if not re.fullmatch(r" +\d+'h[0-9a-fx]+;", line)] == []
+    assert [line for line in long if not re.fullmatch(r" *\d+'(h[0-9a-fx]+;|b[01?]+:)", line)] == []
 
 
 def test_the_head_says_what_it_is(emitted: Emitted) -> None:
@@ -150,3 +166,23 @@ def test_without_injector_nothing_draws(emitted: Emitted) -> None:
     assert programmer is not None
     assert "fail" not in programmer[0].replace("failed", "")
     assert re.search(r"\bdraw\b", emitted(SMALL))
+
+
+def test_memory_options_are_named_in_the_head(emitted: Emitted) -> None:
+    plain, head = emitted(SMALL).splitlines(), emitted(WITH_OPTIONS).splitlines()
+    assert head[:2] == plain[:2]
+    assert head[2] == (
+        "// Memory options: variability, self_terminated, secded, differential, ageing, scrub, read_groups 8."
+    )
+    assert head[3] == plain[2]
+
+
+def test_without_options_there_is_nothing_of_them(emitted: Emitted) -> None:
+    """Names that every machine with the options has are in none without."""
+    for name in (
+        *("chosen_3", "class_stuck", "P_FAIL_01_CLASS", "ENERGY_01_FAILED", "popcount_failed_01"),
+        *("PASS_COMMAND", "pass_asked", "ageing", "scrubbing", "popcount_aged", "read_syndrome", "read_ties"),
+        *("mismatch", "corrected_reads", "tied_reads", "engine_group", "reads_of_group_7"),
+    ):
+        assert name in emitted(WITH_OPTIONS), name
+        assert name not in emitted(SMALL), name
