@@ -154,7 +154,7 @@ def test_help_does_not_wait_for_numpy() -> None:
 
 
 def test_geometry_options_are_the_geometry_s_fields() -> None:
-    assert list(GEOMETRY_HELP) == [field.name for field in dataclasses.fields(Geometry)]
+    assert [*GEOMETRY_HELP, "memory"] == [field.name for field in dataclasses.fields(Geometry)]
 
 
 def test_version(invoke: Invoke) -> None:

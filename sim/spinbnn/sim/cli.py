@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 _UsageError: Any = typer.BadParameter.__base__
 
 _WRITE_ERROR_RATE = 1e-3  # of a run that names no other
-_MACHINE, _ERRORS, _IMAGES, _SIMULATION, _OUTPUT = "Machine", "Write errors", "Images", "Simulation", "Output"
+_MACHINE, _ERRORS, _MEMORY, _IMAGES = "Machine", "Write errors", "Memory", "Images"
+_SIMULATION, _OUTPUT = "Simulation", "Output"
 
 GEOMETRY_HELP = {
     "banks": "MRAM banks; the neurons computed at once.",
@@ -141,9 +142,11 @@ def geometry_options(command: Callable[..., int]) -> Callable[..., int]:
         from dataclasses import replace
 
         from spinbnn.golden.geometry import Geometry
+        from spinbnn.golden.memory_options import MemoryOptions
 
         given = {name: kwargs.pop(name) for name in GEOMETRY_HELP}
         changes = {name: value for name, value in given.items() if value is not None}
+        changes["memory"] = MemoryOptions.parse(kwargs.pop("memory") or [])
         return command(geometry=replace(Geometry.from_preset(preset), **changes), **kwargs)
 
     preset = typer.Option(
@@ -158,6 +161,14 @@ def geometry_options(command: Callable[..., int]) -> Callable[..., int]:
         flag = "--" + name.replace("_", "-")
         option = typer.Option(flag, metavar="N", help=text, rich_help_panel=_MACHINE)
         options[name] = (Annotated[int | None, option], None)
+    memory = typer.Option(
+        "--memory",
+        metavar="OPTION",
+        help="A mechanism of the memory to build; may be repeated: variability, self_terminated, secded, "
+        "differential, ageing, scrub, read_groups=N, activation_generators=N.",
+        rich_help_panel=_MACHINE,
+    )
+    options["memory"] = (Annotated[list[str] | None, memory], None)
     own = inspect.signature(command)
     parameters = [parameter for parameter in own.parameters.values() if parameter.name != "geometry"]
     parameters += [
@@ -257,9 +268,68 @@ def run(
             rich_help_panel=_ERRORS,
         ),
     ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind",
+            help="Write without reading the row first, and so pulse all its bits.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = False,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            metavar="N=P",
+            help="Write layer N (from 0) at its own write error rate P, or, with --technology, at P volts; "
+            "for up to three layers.",
+            rich_help_panel=_ERRORS,
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Seed of the write errors.", rich_help_panel=_ERRORS)
     ] = 1,
+    chip_seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Seed of what is fixed in a chip: the classes of its cells, its sense amplifiers.",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = 1,
+    stuck_fraction: Annotated[
+        float,
+        typer.Option(metavar="P", help="Cells that never switch.", rich_help_panel=_MEMORY),
+    ] = 0.0,
+    age: Annotated[
+        float,
+        typer.Option(
+            metavar="P", help="Flip each stored bit with this probability.", rich_help_panel=_MEMORY
+        ),
+    ] = 0.0,
+    years: Annotated[
+        float,
+        typer.Option(
+            metavar="N",
+            help="Let the array age by so many years, by the technology's retention.",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = 0.0,
+    scrub: Annotated[
+        bool,
+        typer.Option(
+            "--scrub", help="Then program what each row reads (corrected).", rich_help_panel=_MEMORY
+        ),
+    ] = False,
+    activation_error_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            help="Keep activations in MRAM, where each bit is stored wrong with this probability.",
+            rich_help_panel=_MEMORY,
+        ),
+    ] = 0.0,
     simulator: Annotated[
         Simulator, typer.Option(help="Which simulator.", rich_help_panel=_SIMULATION)
     ] = Simulator.VERILATOR,
@@ -314,6 +384,10 @@ def run(
 
       spinbnn run --technology tzoufras2019 --voltage 0.61 --pulse-ns 10
 
+      spinbnn run --memory secded --write-error-rate 0.003 --age 1e-3 --scrub
+
+      spinbnn run --layer 1=0.03 --layer 2=1e-6 --activation-error-rate 0.01
+
       spinbnn run --images 10000 --data mnist --json > report.json
 
       spinbnn run --images 2 --waves run.fst
@@ -323,6 +397,7 @@ def run(
     from spinbnn.golden.operating_point import operating_point
     from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
     from spinbnn.sim.job import RunJob, run_job
+    from spinbnn.sim.memory_plan import MemoryRequest, parse_layers, plan_memory
 
     for name, probability in (
         ("--write-error-rate", write_error_rate),
@@ -336,18 +411,18 @@ def run(
         {"--voltage": voltage, "--pulse-ns": pulse_ns},
         {"--write-error-rate": write_error_rate, "--p-fail-01": p_fail_01, "--p-fail-10": p_fail_10},
     )
+    request = MemoryRequest(
+        layers=parse_layers(layer or [], "--layer"),
+        age=age,
+        years=years,
+        scrub=scrub,
+        stuck_fraction=stuck_fraction,
+        chip_seed=chip_seed,
+        activation_error_rate=activation_error_rate,
+    )
     network = _load_network(network_path)
     dataset, image_source = _load_images(data, images, network)
-    if device is not None:
-        point = device.operating_point(max_retries=max_retries, pulse_redundant=pulse_redundant)
-    else:
-        point = operating_point(
-            _WRITE_ERROR_RATE if write_error_rate is None else write_error_rate,
-            write_error_rate_01=p_fail_01,
-            write_error_rate_10=p_fail_10,
-            max_retries=max_retries,
-            pulse_redundant=pulse_redundant,
-        )
+    how: Any = {"max_retries": max_retries, "pulse_redundant": pulse_redundant, "blind": blind}
     html = html or build_dir / "report.html"
     for path in (build_dir / "report.json", html, *([waves] if waves else [])):
         _check_writable(path)
@@ -355,8 +430,13 @@ def run(
         network=network,
         images=dataset.pixels,
         labels=dataset.labels,
-        geometry=geometry,
-        point=point,
+        geometry=request.build(geometry),
+        point=operating_point(
+            _WRITE_ERROR_RATE if write_error_rate is None else write_error_rate,
+            write_error_rate_01=p_fail_01,
+            write_error_rate_10=p_fail_10,
+            **how,
+        ),
         build_dir=build_dir,
         seed=seed,
         read_bit_energy_aj=READ_BIT_ENERGY_AJ if device is None else device.read_bit_energy_aj,
@@ -365,6 +445,7 @@ def run(
         stalls=None if stalls is None else _stall_profile(stalls),
         waves=waves,
     )
+    job = plan_memory(job, request, device, functools.partial(operating_point, **how))
     with _progress() as progress:
         result = run_job(job, progress=progress)
 

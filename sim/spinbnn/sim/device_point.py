@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spinbnn.golden.device.mtj import Pulse, direction_of_write, write_error_rate, write_pulse
+from spinbnn.golden.device.mtj import Pulse, State, direction_of_write, write_error_rate, write_pulse
 from spinbnn.golden.device.pulse import operating_point_from_pulse
+from spinbnn.golden.device.reliability import array_retention_ber
 from spinbnn.golden.device.technology import MtjTechnology, load_technology
-from spinbnn.golden.device.variability import array_write_error_rate
+from spinbnn.golden.device.variability import ClassRates, array_write_error_rate
 from spinbnn.golden.errors import TechnologyError
 from spinbnn.golden.operating_point import OperatingPoint
 
@@ -47,10 +48,34 @@ class DevicePoint:
         )
         return cls(technology, pulse)
 
-    def operating_point(self, *, max_retries: int, pulse_redundant: bool) -> OperatingPoint:
-        """Return the operating point: each cell fails with the array's mean WER, at the macro's energies."""
+    def operating_point(
+        self,
+        *,
+        max_retries: int,
+        pulse_redundant: bool,
+        blind: bool,
+        class_rates: ClassRates | None = None,
+        separate_failed_energies: bool = False,
+    ) -> OperatingPoint:
+        """Return the operating point, at the macro's energies; see `operating_point_from_pulse`."""
         return operating_point_from_pulse(
-            self.technology, self.pulse, max_retries=max_retries, pulse_redundant=pulse_redundant
+            self.technology,
+            self.pulse,
+            class_rates=class_rates,
+            separate_failed_energies=separate_failed_energies,
+            max_retries=max_retries,
+            pulse_redundant=pulse_redundant,
+            blind=blind,
+        )
+
+    def retention(self, years: float) -> tuple[float, float]:
+        """Return the probability that a stored 0, and a stored 1, flips; means over the array."""
+        seconds = years * _SECONDS_A_YEAR
+        one = State(self.technology.one_state)
+        zero = State.AP if one is State.P else State.P
+        return (
+            array_retention_ber(self.technology, zero, seconds),
+            array_retention_ber(self.technology, one, seconds),
         )
 
     @property
@@ -90,4 +115,5 @@ class DevicePoint:
         }
 
 
+_SECONDS_A_YEAR = 365.25 * 24 * 3600
 _NAMES = {1: "from 0 to 1", 0: "from 1 to 0"}

@@ -20,7 +20,7 @@ from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import COUNTERS, LANE_COUNTERS
 from spinbnn.golden.network import Network
-from spinbnn.golden.operating_point import PROBABILITY_BITS
+from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint
 from spinbnn.golden.placement import Placement, place
 from spinbnn.sim import show
 from spinbnn.sim.charts import accuracy_chart, column_chart, share_chart
@@ -85,6 +85,17 @@ def machine_title(geometry: Geometry) -> str:
     return f"{size}, {', '.join(geometry.memory.built)}" if geometry.memory.built else size
 
 
+def _both_ways(p_01: int, p_10: int) -> str:
+    """Return fractions of 2**32 in words."""
+    up, down = (p / 2**PROBABILITY_BITS for p in (p_01, p_10))
+    return f"{up:.4g} both ways" if up == down else f"{up:.4g} from 0 to 1, {down:.4g} from 1 to 0"
+
+
+def _rates(point: OperatingPoint) -> str:
+    rates = _both_ways(point.p_fail_01, point.p_fail_10)
+    return rates if point.class_p_fail_01 is None else f"{rates} (strongest class of cells)"
+
+
 @dataclass(frozen=True)
 class Report:
     """A run and what came of it, ready to be shown.
@@ -132,10 +143,28 @@ class Report:
     def write_errors(self) -> str:
         """The operating point in words."""
         point = self.job.point
-        up, down = (p / 2**PROBABILITY_BITS for p in (point.p_fail_01, point.p_fail_10))
-        rate = f"{up:.4g} both ways" if up == down else f"{up:.4g} from 0 to 1, {down:.4g} from 1 to 0"
         retries = f", up to {point.max_retries} retries" if point.max_retries else ""
-        return f"write error rate {rate}{retries}{', redundant pulses' if point.pulse_redundant else ''}"
+        pulses = ", redundant pulses" if point.pulse_redundant else ""
+        return f"write error rate {_rates(point)}{retries}{pulses}{', blind' if point.blind else ''}"
+
+    @property
+    def memory_story(self) -> list[str]:
+        """What else was done to the memory, a line each."""
+        job = self.job
+        lines = [
+            f"rows {each.first_row} to {each.last_row}: write error rate {_rates(each.point)}"
+            for each in job.ranges
+        ]
+        if any(job.chip.stuck):
+            lines.append("stuck cells: those of a class that never switches")
+        for each in job.passes:
+            rates = f", each bit flips with {_rates(each.point)}" if each.kind == "age" else ""
+            lines.append(f"then {each.kind}: rows {each.first_row} to {each.last_row}{rates}")
+        if job.geometry.memory.activation_generators:
+            point = job.activation_point
+            wrong = _both_ways(point.p_01, point.p_10)
+            lines.append(f"activations in MRAM: bit error rate {wrong} of stored bits")
+        return lines
 
     @cached_property
     def layers(self) -> tuple[LayerLoops, ...]:
@@ -257,6 +286,7 @@ def to_text(report: Report, saved: Sequence[Path] = ()) -> RenderableType:
         Text.assemble((report.network_title, "bold"), " on ", (report.machine_title, "bold")),
         Text(f"{report.write_errors}; seed {report.job.seed}; {report.result.simulator}", style="dim"),
         *([] if report.device is None else [Text(report.device.title, style="dim")]),
+        *(Text(line, style="dim") for line in report.memory_story),
         Text(""),
         *(_measurements(report) if report.measured else [Text("The run broke off: nothing was measured.")]),
         *(Text(f"note: {note}") for note in report.result.notes),
