@@ -136,6 +136,7 @@ def test_rows_of_voltage_and_time_are_the_models(document: dict[str, Any]) -> No
     for duration in (5, 10, 20):
         pulse = Pulse(row["voltage_v"], float(duration))
         assert row[f"wer_{duration}_ns"] == mtj.write_error_rate(junction(), pulse, Direction.P_TO_AP)
+    assert len(row["bar"]) == 14  # 1.3e-3: two marks a decade, twenty for 1
     assert all(row["voltage_v"] < 1.2 for row in rows)
     assert [len(row["bar"]) for row in rows] == sorted((len(row["bar"]) for row in rows), reverse=True)
 
