@@ -466,6 +466,8 @@ def test_help_teaches(invoke: Invoke) -> None:
 
 
 def test_columns_that_say_nothing_are_not_shown() -> None:
-    section = Section("k", "t", "computed", (("a", "a"), ("b", "b")), ((Cell("both", "both"), Cell(1, "1")),))
-    assert (section.same(0), section.same(1)) == (True, False)
-    assert (section.words(0), section.words(1)) == (True, False)
+    rows = ((Cell("both", "both"), Cell("both", "both"), Cell(1, "1")),)
+    rows += ((Cell("both", "both"), Cell("P → AP", "P → AP"), Cell("-", "-")),)
+    section = Section("k", "t", "computed", (("a", "a"), ("b", "b"), ("c", "c")), rows)
+    assert [section.same(index) for index in range(3)] == [True, False, False]
+    assert [section.words(index) for index in range(3)] == [True, True, False]

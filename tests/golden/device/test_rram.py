@@ -115,6 +115,10 @@ def test_sampled_resistances_agree_with_both_cells() -> None:
             lambda rram: replace(rram, strong_bit_error_rate=0.05),
             "strong_bit_error_rate must be below weak_bit_error_rate, 0.04, not 0.05",
         ),
+        (
+            lambda rram: replace(rram, strong_bit_error_rate=0.04),
+            "strong_bit_error_rate must be below weak_bit_error_rate, 0.04, not 0.04",
+        ),
         (lambda rram: replace(rram, cell="3T3R"), "cell must be one of '1T1R', '2T2R', not '3T3R'"),
         (lambda rram: pair_error_rate(1.5), "rate must be a probability from 0 to 1, not 1.5"),
         (lambda rram: pair_error_rate(0.5, -1), "tie_error_rate must be a probability from 0 to 1, not -1"),
