@@ -466,8 +466,10 @@ def test_help_teaches(invoke: Invoke) -> None:
 
 
 def test_columns_that_say_nothing_are_not_shown() -> None:
-    rows = ((Cell("both", "both"), Cell("both", "both"), Cell(1, "1")),)
-    rows += ((Cell("both", "both"), Cell("P → AP", "P → AP"), Cell("-", "-")),)
+    rows = (
+        (Cell("both", "both"), Cell("both", "both"), Cell(1, "1")),
+        (Cell("both", "both"), Cell("P → AP", "P → AP"), Cell("-", "-")),
+    )
     section = Section("k", "t", "computed", (("a", "a"), ("b", "b"), ("c", "c")), rows)
     assert [section.same(index) for index in range(3)] == [True, False, False]
     assert [section.words(index) for index in range(3)] == [True, True, False]
