@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.cell_code import ReadFlags, decode, encode, is_coded
+from spinbnn.hw.counters import read_kinds
 from spinbnn.hw.library import Library
 from tests.hw.memory_model import CellCode, Read, to_bits, to_int
 from tests.hw.simulation import simulate
@@ -30,7 +31,7 @@ class Codec(wiring.Component):
                 "cells": In(geometry.row_cells),
                 "mismatch": In(geometry.code_bits),
                 "read": Out(geometry.word_bits),
-                "flags": Out(ReadFlags),
+                "flags": Out(ReadFlags(geometry)),
             }
         )
 
@@ -38,7 +39,7 @@ class Codec(wiring.Component):
         m = Module()
         word, flags = decode(m, self.geometry, self.cells, self.mismatch)
         m.d.comb += [
-            self.encoded.eq(encode(self.geometry, self.word)),
+            self.encoded.eq(encode(m, self.geometry, self.word)),
             self.read.eq(word),
             self.flags.eq(flags),
         ]
@@ -67,7 +68,7 @@ class Bench:
         ctx, codec = self.ctx, self.codec
         ctx.set(codec.cells, cells)
         ctx.set(codec.mismatch, mismatch)
-        flags = {name: bool(ctx.get(codec.flags[name])) for name in ("corrected", "uncorrectable", "tied")}
+        flags = {kind: bool(ctx.get(codec.flags[kind])) for kind in read_kinds(codec.geometry)}
         read = Read(to_bits(ctx.get(codec.read), self.width), **flags)
         expected = self.code.read(to_bits(cells, self.cells), to_bits(mismatch, self.code.code_bits))
         assert read == expected, (f"{cells:x}", f"{mismatch:x}")

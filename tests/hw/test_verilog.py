@@ -180,7 +180,7 @@ def test_memory_options_are_named_in_the_head(emitted: Emitted) -> None:
 def test_without_options_there_is_nothing_of_them(emitted: Emitted) -> None:
     """Names that every machine with the options has are in none without."""
     for name in (
-        *("chosen_3", "class_stuck", "P_FAIL_01_CLASS", "ENERGY_01_FAILED", "popcount_failed_01"),
+        *("chosen_3_slice_0", "class_stuck", "P_FAIL_01_CLASS", "ENERGY_01_FAILED", "popcount_failed_01"),
         *("PASS_COMMAND", "pass_asked", "ageing", "scrubbing", "popcount_aged", "read_syndrome", "read_ties"),
         *("mismatch", "corrected_reads", "tied_reads", "engine_group", "reads_of_group_7"),
     ):

@@ -91,7 +91,7 @@ class Bank(wiring.Component):
         if is_coded(g):
             members = {
                 "read_data": Out(g.word_bits),
-                "read_flags": Out(ReadFlags),
+                "read_flags": Out(ReadFlags(g)),
                 "counted": In(1),
                 "clear": In(1),
             }

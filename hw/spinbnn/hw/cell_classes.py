@@ -1,6 +1,6 @@
 """The class of each cell of a row: a fixed function of chip, bank, row and cell."""
 
-from amaranth.hdl import Const, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -74,18 +74,15 @@ class CellClasses(wiring.Component):
             generator.advance.eq(self.find & ~seeding),
         ]
 
-        chosen = [Signal(slices * SLICE_BITS, name=f"chosen_{k}") for k in range(1, CLASSES)]
+        chosen = [self._slices(f"chosen_{k}") for k in range(1, CLASSES)]
         last_part = part == slices - 1
         last_plane = plane == SHARE_BITS - 1
-        with m.Switch(number):
-            for k, bits in enumerate(chosen, start=1):
-                with m.Case(k):
-                    share_bit = getattr(self, f"share_{k}").bit_select(plane, 1)
-                    before = bits.word_select(part, SLICE_BITS)
-                    with m.If(self.find & drawing):
-                        m.d.sync += before.eq(
-                            combine(share_bit.replicate(SLICE_BITS), before, generator.word)
-                        )
+        for k, bits in enumerate(chosen, start=1):
+            share_bit = getattr(self, f"share_{k}").bit_select(plane, 1)
+            for index, before in enumerate(bits):
+                p_bits = share_bit.replicate(len(before))
+                with m.If(self.find & drawing & (number == k) & (part == index)):
+                    m.d.sync += before.eq(combine(p_bits, before, generator.word[: len(before)]))
         m.d.comb += self.done.eq(drawing & last_part & last_plane & (number == CLASSES - 1))
         with m.If(self.find & drawing):
             m.d.sync += [
@@ -96,12 +93,18 @@ class CellClasses(wiring.Component):
         with m.Elif(self.find):
             m.d.sync += step.eq(step + 1)
         with m.If(self.find & seeding):
-            m.d.sync += [bits.eq(0) for bits in chosen]
+            m.d.sync += [Cat(*bits).eq(0) for bits in chosen]
         with m.If(self.find & self.done):
             m.d.sync += [step.eq(0), number.eq(1)]
 
-        lower: Value = Const(0, len(chosen[0]))
+        lower: Value = Const(0, self._geometry.row_cells)
         for k, bits in enumerate(chosen, start=1):
-            m.d.comb += getattr(self, f"class_{k}").eq(bits & ~lower)
-            lower = lower | bits
+            m.d.comb += getattr(self, f"class_{k}").eq(Cat(*bits) & ~lower)
+            lower = lower | Cat(*bits)
         return m
+
+    def _slices(self, name: str) -> list[Signal]:
+        """Make a bit for each cell, a signal for each slice."""
+        cells = self._geometry.row_cells
+        starts = range(0, cells, SLICE_BITS)
+        return [Signal(min(SLICE_BITS, cells - s), name=f"{name}_slice_{s // SLICE_BITS}") for s in starts]

@@ -12,14 +12,14 @@ from amaranth.lib import data
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import check_bits
+from spinbnn.hw.counters import read_kinds
 
 
-class ReadFlags(data.Struct):
-    """What became of a row that was read."""
+class ReadFlags(data.StructLayout):
+    """What became of a row that was read: a bit for each of the machine's `read_kinds`."""
 
-    corrected: 1
-    uncorrectable: 1
-    tied: 1
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(dict.fromkeys(read_kinds(geometry), 1))
 
 
 def is_coded(geometry: Geometry) -> bool:
@@ -43,11 +43,13 @@ def _checks(word: Value) -> Value:
     return Cat(Cat(bits).xor() for bits in covered)
 
 
-def encode(geometry: Geometry, word: Value) -> Value:
-    """Return the cells that hold a row's data.
+def encode(m: Module, geometry: Geometry, word: Value) -> Value:
+    """Add to `m` what finds the cells that hold a row's data.
 
     Parameters
     ----------
+    m : Module
+        Module that gets the logic.
     geometry : Geometry
         Machine size: `word_bits`, `memory`.
     word : Value
@@ -60,7 +62,9 @@ def encode(geometry: Geometry, word: Value) -> Value:
     """
     code = word
     if geometry.memory.secded:
-        checked = Cat(word, _checks(word))
+        checks = Signal(check_bits(len(word)), name="target_checks")
+        m.d.comb += checks.eq(_checks(word))
+        checked = Cat(word, checks)
         code = Cat(checked, checked.xor())
     return Cat(code, ~code) if geometry.memory.differential else code
 
@@ -87,7 +91,7 @@ def decode(m: Module, geometry: Geometry, cells: Value, mismatch: Value) -> tupl
         A `ReadFlags`.
     """
     word = Signal(geometry.word_bits, name="read_word")
-    flags = Signal(ReadFlags, name="read_flags")
+    flags = Signal(ReadFlags(geometry), name="read_flags")
     code = Signal(geometry.code_bits, name="read_code")
     if geometry.memory.differential:
         true, complement = cells[: geometry.code_bits], cells[geometry.code_bits :]

@@ -62,7 +62,7 @@ def has_passes(geometry: Geometry) -> bool:
 class _Operation:
     """The row that is under way, and what is done with it."""
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, m: Module, geometry: Geometry) -> None:
         memory, bits, cells = geometry.memory, geometry.word_bits, geometry.row_cells
         self.bank = Signal(range(geometry.banks), name="bank")
         self.row = Signal(ceil_log2(geometry.rows), name="row")
@@ -74,7 +74,7 @@ class _Operation:
         self.first_pulse = Signal(name="first_pulse")
         self.clocks_left = Signal(16, name="clocks_left")
         self.target = Signal(bits, name="target")  # the row register: to be written, or what was read
-        self.target_cells = encode(geometry, self.target)
+        self.target_cells = encode(m, geometry, self.target)
         self.stored = Signal(cells, name="stored")
         self.pulsed = Signal(cells, name="pulsed")
         self.redundant = Signal(cells, name="redundant")
@@ -198,7 +198,7 @@ class Programmer(wiring.Component):
             f"counters_engine_{kind}_reads": In(COUNTER_BITS) for kind in read_kinds(g)
         }
         if is_coded(g):
-            members |= {"read_data": In(g.word_bits), "read_flags": In(ReadFlags)}
+            members |= {"read_data": In(g.word_bits), "read_flags": In(ReadFlags(g))}
         if memory.read_groups:
             members["counters_engine_group"] = In(row_group_bits(g))
         if memory.ageing:
@@ -215,7 +215,7 @@ class Programmer(wiring.Component):
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()
         g, point = self._geometry, self.point
-        op = _Operation(g)
+        op = _Operation(m, g)
         draws = _Draws()
         idle = Signal()
         start = Signal()
