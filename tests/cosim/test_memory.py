@@ -39,6 +39,26 @@ GEOMETRIES = (
     Geometry(3, 60, rows=33, threshold_rows=16, input_words=16, activation_words=8, stream_bits=32),
     Geometry(2, 72, rows=64, threshold_rows=32, input_words=16, activation_words=8),
 )
+EVERYTHING = MemoryOptions(
+    variability=True,
+    self_terminated=True,
+    secded=True,
+    differential=True,
+    ageing=True,
+    scrub=True,
+    read_groups=4,
+    activation_generators=8,
+)
+SMALLEST = Geometry(
+    *(3, 8),
+    rows=32,
+    lanes=2,
+    threshold_rows=16,
+    input_words=16,
+    activation_words=8,
+    stream_bits=8,
+    memory=EVERYTHING,
+)
 COMBINATIONS = range(24)
 SHORT_COMBINATIONS = range(4)
 SIZES = (30, 19, 11, 6)
@@ -87,12 +107,14 @@ def random_point(rng: np.random.Generator, memory: MemoryOptions) -> OperatingPo
     )
 
 
-def random_job(geometry: Geometry, seed: int, simulator: Any, build_dir: Path) -> RunJob:
+def random_job(
+    geometry: Geometry, seed: int, simulator: Any, build_dir: Path, sizes: tuple[int, ...] = SIZES
+) -> RunJob:
     """Return a job: program at two points, then passes over rows, then images, sometimes with stalls."""
     rng = np.random.default_rng([seed, 2])
     memory = geometry.memory
     points = [random_point(rng, memory) for _ in range(3)]
-    network = random_network(SIZES, input_bits=3, seed=seed)
+    network = random_network(sizes, input_bits=3, seed=seed)
     kinds = ["program", *["age"] * memory.ageing * 2, *["scrub"] * memory.scrub * 2]
     passes = []
     for _ in range(int(rng.integers(1, 4))):
@@ -113,7 +135,7 @@ def random_job(geometry: Geometry, seed: int, simulator: Any, build_dir: Path) -
     )
     return RunJob(
         network=network,
-        images=rng.integers(0, 8, (5, SIZES[0]), dtype=np.uint8),
+        images=rng.integers(0, 8, (5, sizes[0]), dtype=np.uint8),
         geometry=geometry,
         point=points[0],
         build_dir=build_dir,

@@ -15,9 +15,10 @@ from pathlib import Path
 import spinbnn.hw
 from spinbnn.golden.geometry import Geometry
 from spinbnn.sim import runner, tools
-from spinbnn.sim.job import build_machine
+from spinbnn.sim.job import RunJob, build_machine
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory
-from tests.cosim.test_jobs import MACHINES, RECIPES, job
+from tests.cosim.test_jobs import RECIPES, job
+from tests.cosim.test_memory import SMALLEST, random_job
 from tests.cosim.test_scenarios import GEOMETRY
 
 MOST_CLOCKS = 40_000
@@ -54,7 +55,9 @@ SCENARIOS = (
 )
 
 BLOCKS = ("tests/hw/test_register_block.py", "tests/hw/test_results.py")
-STAGES = (*JOBS, "scenarios", "blocks")
+MEMORY_SEEDS = (1, 8, 4, 5)
+MEMORY_SIZES = (9, 7, 5, 3)
+STAGES = (*JOBS, "memory", "scenarios", "blocks")
 
 
 def first_difference(directory: Path, simulator: str, first: str) -> str | None:
@@ -89,13 +92,25 @@ def run_jobs(machine: str, directory: Path, simulator: str) -> str | None:
     """Run the jobs of a machine; return the first difference."""
     run = Path(tempfile.mkdtemp(dir=directory))
     names = {}
-    for index, name in enumerate(JOBS[machine]):
+    jobs = _jobs(machine, directory, simulator)
+    for index, (name, each) in enumerate(jobs.items()):
         case = f"case{index:03}"
         names[f"job/case={case}"] = name
-        CaseDirectory(run / case).write_job(job(machine, RECIPES[name], simulator, directory))
+        CaseDirectory(run / case).write_job(each)
     variables = {DIRECTORY_VARIABLE: str(run)}
-    failure = _run(MACHINES[machine], "spinbnn.sim.testbench.jobs", run, variables, simulator)
+    geometry = next(iter(jobs.values())).geometry
+    failure = _run(geometry, "spinbnn.sim.testbench.jobs", run, variables, simulator)
     return failure and f"{machine}, {names[failure[0]]}: {failure[1]}"
+
+
+def _jobs(machine: str, directory: Path, simulator: str) -> dict[str, RunJob]:
+    """Return the jobs of a machine by name; "memory" is the smallest one with all memory options."""
+    if machine == "memory":
+        return {
+            f"seed {seed}": random_job(SMALLEST, seed, simulator, directory, MEMORY_SIZES)
+            for seed in MEMORY_SEEDS
+        }
+    return {name: job(machine, RECIPES[name], simulator, directory) for name in JOBS[machine]}
 
 
 def run_scenarios(directory: Path, simulator: str) -> str | None:
