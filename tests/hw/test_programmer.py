@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from amaranth.hdl import Cat, Module
 from amaranth.lib.memory import Memory
-from bitarray.util import ba2int, int2ba
 
-from spinbnn.golden import reference
+from spinbnn.golden.chip import TYPICAL
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import ProgramPacket
+from spinbnn.golden.reference_memory import ReferenceMemory
 from spinbnn.hw import program_stream
 from spinbnn.hw.programmer import Programmer
+from tests.hw.memory_model import to_bits, to_int
 from tests.hw.simulation import simulate
 from tests.hw.test_sfc64 import numpy_state
 
@@ -42,9 +43,8 @@ class Machine:
         self.geometry = geometry
         self.block = Programmer(geometry, injector=injector)
         self.generator = np.random.SFC64(seed)
-        self.rng = reference.Sfc64([int(word) for word in self.generator.state["state"]["state"]])
-        self.cells = {(b, r): 0 for b in range(geometry.banks) for r in range(geometry.rows)}
-        self.counters = [dict.fromkeys(COUNTERS, 0) for _ in range(geometry.banks)]
+        state = [int(word) for word in self.generator.state["state"]["state"]]
+        self.reference = ReferenceMemory(geometry, state, READ_ROW_ENERGY, TYPICAL)
         self.clocks = 0
         self.counted = 0
         self.errors = 0
@@ -132,24 +132,26 @@ class Machine:
 
     def program(self, bank: int, row: int, target: int, point: OperatingPoint) -> None:
         """Do to the reference what the controller should do."""
-        width, counters = self.geometry.word_bits, self.counters[bank]
-        before = dict(counters)
-        stored, wanted = (int2ba(value, width, endian="little") for value in (self.cells[bank, row], target))
-        done = reference.program_row(stored, wanted, point, self.rng, counters, READ_ROW_ENERGY)
-        self.cells[bank, row] = ba2int(done)
-        pulses = counters["pulses"] - before["pulses"]
-        reads = counters["row_reads"] - before["row_reads"]
+        counters = self.reference.counters[bank]
+        pulses, reads = -counters["pulses"], -counters["row_reads"]
+        self.reference.program(bank, row, to_bits(target, self.geometry.word_bits), point)
+        pulses += counters["pulses"]
+        reads += counters["row_reads"]
         draws = 32 * self.geometry.slices if point.p_fail_01 or point.p_fail_10 else 0
         self.clocks += 2 * reads + pulses * (draws + point.pulse_clocks) + 13
+
+    def cells(self, bank: int, row: int) -> int:
+        """Return what the reference says the cells hold."""
+        return to_int(self.reference.cells[bank, row])
 
     async def check(self, ctx: Any) -> None:
         b, g = self.block, self.geometry
         assert self.counted == self.clocks
         row_bits = (g.rows - 1).bit_length()
-        for (bank, row), cells in self.cells.items():
-            assert ctx.get(self.array.data[bank << row_bits | row]) == cells, (bank, row)
-        for bank, counters in enumerate(self.counters):
-            for index, (name, value) in enumerate(counters.items()):
+        for bank, row in np.ndindex(g.banks, g.rows):
+            assert ctx.get(self.array.data[bank << row_bits | row]) == self.cells(bank, row), (bank, row)
+        for bank, counters in enumerate(self.reference.counters):
+            for index, name in enumerate(COUNTERS):
                 ctx.set(b.counters_select_bank, bank)
                 ctx.set(b.counters_select_counter, index)
                 ctx.set(b.counters_select, 1)
@@ -157,9 +159,9 @@ class Machine:
                 ctx.set(b.counters_select, 0)
                 while not ctx.get(b.counters_ready):
                     await self.tick(ctx)
-                assert ctx.get(b.counters_value) == value, (bank, name)
+                assert ctx.get(b.counters_value) == counters[name], (bank, name)
         if self.injector:
-            state = sum(word << 64 * index for index, word in enumerate(self.rng.state))
+            state = sum(word << 64 * index for index, word in enumerate(self.reference.rng.state))
             assert ctx.get(b.rng_state) == state
 
 
@@ -227,9 +229,7 @@ def test_single_rows_by_command(word_bits: int) -> None:
             machine.program(bank, row, target, POINTS["errors"])
             await machine.load_row_data(ctx, 0)
             await machine.command(ctx, "read", bank, row)
-            assert ctx.get(machine.block.row_data) == machine.cells[bank, row]
-            machine.counters[bank]["row_reads"] += 1
-            machine.counters[bank]["read_energy_aj"] += READ_ROW_ENERGY
+            assert ctx.get(machine.block.row_data) == to_int(machine.reference.read(bank, row))
             machine.clocks += 15
         assert machine.errors == 0
         await machine.check(ctx)
@@ -267,7 +267,7 @@ def test_exact_rows_after_rows_with_errors() -> None:
             for row, target in enumerate(targets):
                 machine.program(0, row, target, point)
             await machine.until_quiet(ctx)
-        assert [machine.cells[0, row] for row in range(2)] == targets
+        assert [machine.cells(0, row) for row in range(2)] == targets
         await machine.check(ctx)
 
     drive(machine, test)

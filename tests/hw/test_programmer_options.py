@@ -63,7 +63,7 @@ class OptionMachine(Machine):
         rng = random.Random(seed)
         mismatch = [to_bits(rng.getrandbits(geometry.code_bits), geometry.code_bits) for _ in range(256)]
         self.mismatch = mismatch[: geometry.banks]
-        self.model = MemoryModel(geometry, self.rng, READ_ROW_ENERGY, chip, self.mismatch)
+        self.model = MemoryModel(geometry, self.reference.rng, READ_ROW_ENERGY, chip, self.mismatch)
         self.row_bits = (geometry.rows - 1).bit_length()
 
     def module(self) -> Module:
@@ -155,7 +155,7 @@ class OptionMachine(Machine):
                 while not ctx.get(b.counters_ready):
                     await self.tick(ctx)
                 assert ctx.get(b.counters_value) == counters[name], (bank, name)
-        state = sum(word << 64 * index for index, word in enumerate(self.rng.state))
+        state = sum(word << 64 * index for index, word in enumerate(self.model.rng.state))
         assert ctx.get(b.rng_state) == state
 
 
@@ -290,14 +290,14 @@ def test_an_exact_point_of_a_chip_without_stuck_cells_draws_nothing() -> None:
 
     async def test(ctx: Any) -> None:
         await machine.set_up(ctx, EXACT)
-        before = machine.rng.state
+        before = machine.model.rng.state
         await machine.program_rows(ctx, 2, EXACT, seed=1)
         await machine.one_pass(ctx, "age", 0, 1)
         machine.model.age(0, 1, EXACT)
         await machine.one_pass(ctx, "scrub", 0, 1)
         machine.model.scrub(0, 1, EXACT)
         await machine.check(ctx)
-        assert machine.rng.state == before
+        assert machine.model.rng.state == before
         assert machine.model.clocks == 4 * (2 + 2 + 23) + 4 * (2 + 23) + 4 * (3 + 23)
 
     drive(machine, test)
