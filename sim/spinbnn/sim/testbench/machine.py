@@ -20,7 +20,7 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import Placement, ProgramPacket
 from spinbnn.hw import program_stream
-from spinbnn.hw.accelerator import TABLE_DESCRIPTORS, TABLE_LOGITS, TABLE_THRESHOLDS
+from spinbnn.hw.accelerator import TABLE_DESCRIPTORS, TABLE_LOGITS, TABLE_MISMATCH, TABLE_THRESHOLDS
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
 from spinbnn.hw.registers import REGISTERS, Register
 from spinbnn.sim.spec import StallProfile
@@ -35,7 +35,6 @@ Done = Callable[[int], None]
 _POLLS = 20_000
 _REPORT_BEATS = 256
 _PASS_POLL_CLOCKS = 500
-TABLE_MISMATCH = 3
 
 
 class HangError(Exception):
