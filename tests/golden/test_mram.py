@@ -1,6 +1,7 @@
 """The array against the per-bit reference: cells, counters, energy and the random stream."""
 
 import re
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from spinbnn.golden import reference
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import PLAIN
+from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.mram import COUNTERS, MramArray, bank_counters
 from spinbnn.golden.network import random_network
 from spinbnn.golden.operating_point import POINTS, OperatingPoint, operating_point
@@ -453,3 +454,19 @@ def test_fields_must_fit_their_registers(name: str) -> None:
 def test_redundancy_must_be_a_truth_value() -> None:
     with pytest.raises(OperatingPointError, match=r"^pulse_redundant must be true or false, not 1$"):
         OperatingPoint(0, 0, 0, 0, 0, 1, 0, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_programming_takes_memory_in_proportion_to_the_array(max_retries: int) -> None:
+    def peak_bytes(rows: int) -> int:
+        array = MramArray(Geometry(8, 64, rows=rows, memory=MemoryOptions(variability=True)), seed=1)
+        packet = ProgramPacket(0, 0, 0, 8, random_rows(np.random.default_rng(1), (8 * rows,), 64))
+        tracemalloc.start()
+        array.program(packet, operating_point(1e-3, max_retries=max_retries))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    small, large = peak_bytes(1024), peak_bytes(4096)
+    assert large < 4.2 * small
+    assert large < 60 * 8 * 4096 * 8  # some tens of times the cells: classes, directions, counts
