@@ -60,7 +60,7 @@ SMALLEST = Geometry(
     memory=EVERYTHING,
 )
 COMBINATIONS = range(24)
-SHORT_COMBINATIONS = range(4)
+SHORT_COMBINATIONS = range(3)
 SIZES = (30, 19, 11, 6)
 
 

@@ -88,9 +88,10 @@ def test_a_design_that_cannot_be_built(simulator: str, tmp_path: Path) -> None:
 
 
 BUILD_SLOWLY = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from spinbnn.sim import runner, tools
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of some shells
 source, build_dir = {"counter.sv": sys.argv[1]}, Path(sys.argv[2])
 runner.build(tools.verilator(), source, "counter", build_dir, poll=lambda: time.sleep(60))
 """
