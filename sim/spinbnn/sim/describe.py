@@ -147,7 +147,9 @@ def manifest(path: Path) -> tuple[dict[str, Any], RenderableType]:
 
 
 def _manifest_text(manifest: Manifest) -> RenderableType:
-    title = machine_title(Geometry.from_dict(manifest.geometry))
+    geometry = Geometry.from_dict(manifest.geometry)
+    memory = ", ".join(geometry.memory.built) or "no options"
+    title = machine_title(geometry)
     injector = "with" if manifest.injector else "without"
     shown: list[RenderableType] = [
         Text(title, style="bold"),
@@ -157,7 +159,9 @@ def _manifest_text(manifest: Manifest) -> RenderableType:
         sizes = [f"{layer['inputs']} to {layer['outputs']}" for layer in manifest.network["layers"]]
         shown.append(Text(f"with the images of network {manifest.network['name']}: {', '.join(sizes)}"))
     parts = {
-        "Parameters": show.pairs([(name, str(value)) for name, value in manifest.geometry.items()]),
+        "Parameters": show.pairs(
+            [(name, str(value)) for name, value in (manifest.geometry | {"memory": memory}).items()]
+        ),
         "Ports": show.pairs(
             [(port["name"], str(port["width"]), port["direction"]) for port in manifest.ports]
         ),
