@@ -14,9 +14,10 @@ from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import random_network
 from spinbnn.golden.network_file import save_network
 from spinbnn.golden.operating_point import operating_point
+from spinbnn.sim import job as job_module
 from spinbnn.sim.cli import app
 from spinbnn.sim.datasets import Dataset, save_images
-from spinbnn.sim.job import RunJob, RunResult
+from spinbnn.sim.job import Progress, RunJob, RunResult
 from spinbnn.sim.report import Report
 
 MakeReport = Callable[..., Report]
@@ -83,6 +84,19 @@ def make_report() -> MakeReport:
         )
 
     return make
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> list[RunJob]:
+    """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
+    given: list[RunJob] = []
+
+    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
+        given.append(job)
+        return make_report().result
+
+    monkeypatch.setattr(job_module, "run_job", run_job)
+    return given
 
 
 @pytest.fixture

@@ -9,26 +9,12 @@ from spinbnn.golden.device.mtj import Direction, Pulse, write_error_rate
 from spinbnn.golden.device.pulse import operating_point_from_pulse
 from spinbnn.golden.device.technology import MtjTechnology, load_technology
 from spinbnn.golden.device.variability import array_write_error_rate
-from spinbnn.sim import job as job_module
-from spinbnn.sim.job import Progress, RunJob, RunResult
+from spinbnn.sim.job import RunJob
 
-from .conftest import Invoke, MakeReport
+from .conftest import Invoke
 
 SMALL = ("run", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
 PULSE = ("--technology", "tzoufras2019", "--voltage", "0.61", "--pulse-ns", "12")
-
-
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> list[RunJob]:
-    """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
-    given: list[RunJob] = []
-
-    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
-        given.append(job)
-        return make_report().result
-
-    monkeypatch.setattr(job_module, "run_job", run_job)
-    return given
 
 
 def junction() -> MtjTechnology:

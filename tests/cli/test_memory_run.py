@@ -10,27 +10,13 @@ from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.device.technology import load_technology
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.operating_point import operating_point
-from spinbnn.sim import job as job_module
-from spinbnn.sim.job import Progress, RunJob, RunResult
+from spinbnn.sim.job import RunJob
 from spinbnn.sim.spec import Pass
 
-from .conftest import Invoke, MakeReport
+from .conftest import Invoke
 
 SMALL = ("run", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
 LAST_ROW = 255
-
-
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> list[RunJob]:
-    """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
-    given: list[RunJob] = []
-
-    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
-        given.append(job)
-        return make_report().result
-
-    monkeypatch.setattr(job_module, "run_job", run_job)
-    return given
 
 
 def job_of(invoke: Invoke, jobs: list[RunJob], *options: str) -> RunJob:
