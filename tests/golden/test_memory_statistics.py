@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinbnn.golden.chip import Chip
+from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.golden.mram import MramArray
@@ -18,7 +18,7 @@ CONFIDENCE = 0.999
 ROWS = 64 * 512
 
 
-def array_of(chip: Chip | None = None, **options: Any) -> MramArray:
+def array_of(chip: Chip = TYPICAL, **options: Any) -> MramArray:
     return MramArray(Geometry(memory=MemoryOptions(**options)), seed=21, chip=chip)
 
 

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbnn.golden.chip import KEY_CONSTANT, WARM_UP_DRAWS
 from spinbnn.golden.encoding import Bits, Words, join_rows, pack, split_rows
 from spinbnn.golden.errors import OperatingPointError
-from spinbnn.golden.operating_point import PROBABILITY_BITS, check_integer
+from spinbnn.golden.mram import LANE_COUNTERS, Counts
+from spinbnn.golden.operating_point import PROBABILITY_BITS, UINT32_MAX, check_integer
 from spinbnn.golden.placement import Placement
-
-Counts = NDArray[np.uint64]
-
-_UINT32_MAX = 2**32 - 1
+from spinbnn.golden.random_bits import bernoulli, keyed_words
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class ActivationPoint:
 
     def __post_init__(self) -> None:
         for name in ("p_01", "p_10", "word_energy_aj"):
-            check_integer(f"activation {name}", getattr(self, name), 0, _UINT32_MAX)
+            check_integer(f"activation {name}", getattr(self, name), 0, UINT32_MAX)
         check_integer("activation pulse_clocks", self.pulse_clocks, 1, 65535)
         check_integer("activation seed", self.seed, 0, 2**64 - 1)
 
@@ -92,8 +89,7 @@ class ActivationMemory:
         self._words_of_layer = [reader.words for reader in placement.layers[1:]]
         self.words: dict[int, Words] = {}
         self.counters: dict[str, Counts] = {
-            name: np.zeros(geometry.lanes, dtype=np.uint64)
-            for name in ("activation_words", "activation_flips", "activation_energy_aj")
+            name: np.zeros(geometry.lanes, dtype=np.uint64) for name in LANE_COUNTERS
         }
         self._point = point
         self._flips = self._draw(-(-images // geometry.lanes) * sum(self._words_of_layer))
@@ -129,23 +125,10 @@ class ActivationMemory:
             for part in range(geometry.slices):
                 first = (lane * geometry.slices + part) * generators
                 drawn = [
-                    _keyed_words(point.seed, first + number, words * PROBABILITY_BITS // generators)
+                    keyed_words(point.seed, first + number, words * PROBABILITY_BITS // generators)
                     for number in range(generators)
                 ]
-                planes = np.stack(drawn, axis=-1).reshape(words, PROBABILITY_BITS)
+                planes = np.stack(drawn, axis=-1).reshape(words, PROBABILITY_BITS).T
                 for direction, p in enumerate((point.p_01, point.p_10)):
-                    fail = flips[direction, lane, :, part]
-                    for plane in range(PROBABILITY_BITS):
-                        combine = np.bitwise_or if p >> plane & 1 else np.bitwise_and
-                        combine(fail, planes[:, plane], out=fail)
+                    flips[direction, lane, :, part] = bernoulli(planes, p)
         return flips & valid
-
-
-def _keyed_words(seed: int, key: int, count: int) -> Words:
-    """Return the first words, uint64 [count], of the SFC64 generator with a key, after its warm-up."""
-    generator = np.random.SFC64(0)
-    state = generator.state
-    state["state"]["state"] = np.array([seed, key, KEY_CONSTANT, 1], dtype=np.uint64)
-    generator.state = state
-    words: Words = generator.random_raw(WARM_UP_DRAWS + count)[WARM_UP_DRAWS:]
-    return words

@@ -1,7 +1,6 @@
 """What is fixed when a chip is made: the class of each cell and the mismatch of each sense amplifier.
 
-Both come from generators with keys: an SFC64 whose state is the chip's seed, the key, a constant and 1, after
-12 draws that are thrown away (as NumPy does when it seeds one).
+Both come from keyed generators (`random_bits`) whose seed is the chip's.
 """
 
 from dataclasses import dataclass
@@ -14,41 +13,12 @@ from spinbnn.golden.encoding import Words, pack
 from spinbnn.golden.errors import OperatingPointError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import CLASSES
+from spinbnn.golden.random_bits import KeyedGenerators, bernoulli
 
-KEY_CONSTANT = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio
-WARM_UP_DRAWS = 12
 SHARE_BITS = 16
 SENSE_KEY = 1 << 63  # sets the amplifiers' generators apart from the cells'
 
 _SHARE_MAX = 2**SHARE_BITS - 1
-
-
-class KeyedGenerators:
-    """SFC64 generators side by side, each with a key of its own.
-
-    Parameters
-    ----------
-    seed : int
-        64 bits.
-    keys : uint64 [n]
-    """
-
-    def __init__(self, seed: int, keys: NDArray[np.uint64]) -> None:
-        self._a = np.full_like(keys, seed)
-        self._b = keys.copy()
-        self._c = np.full_like(keys, KEY_CONSTANT)
-        self._counter = np.uint64(1)
-        for _ in range(WARM_UP_DRAWS):
-            self.draw()
-
-    def draw(self) -> NDArray[np.uint64]:
-        """Return the next word of each, uint64 [n]."""
-        words: NDArray[np.uint64] = self._a + self._b + self._counter
-        self._counter += np.uint64(1)
-        self._a = self._b ^ (self._b >> np.uint64(11))
-        self._b = self._c + (self._c << np.uint64(3))
-        self._c = ((self._c << np.uint64(24)) | (self._c >> np.uint64(40))) + words
-        return words
 
 
 @dataclass(frozen=True)
@@ -125,11 +95,8 @@ class Chip:
         masks = np.zeros((CLASSES, len(keys), geometry.cell_slices), dtype=np.uint64)
         left = np.broadcast_to(cells, masks.shape[1:]).copy()
         for number, share in enumerate(self.class_shares, start=1):
-            chosen = np.zeros_like(left)
-            for plane in range(SHARE_BITS):
-                combine = np.bitwise_or if share >> plane & 1 else np.bitwise_and
-                for part in range(geometry.cell_slices):
-                    combine(chosen[:, part], generators.draw(), out=chosen[:, part])
+            planes = (generators.draw(geometry.cell_slices).T for _ in range(SHARE_BITS))
+            chosen = bernoulli(planes, share)
             masks[number] = chosen & left
             left &= ~chosen
         masks[0] = left
@@ -145,7 +112,7 @@ class Chip:
         generators = KeyedGenerators(
             self.seed, np.arange(geometry.banks, dtype=np.uint64) | np.uint64(SENSE_KEY)
         )
-        words = np.stack([generators.draw() for _ in range(mismatch_slices(geometry))], axis=-1)
+        words = generators.draw(mismatch_slices(geometry)).T
         amplifiers: Words = words & pack(np.ones(geometry.code_bits, dtype=np.uint8))
         return amplifiers
 

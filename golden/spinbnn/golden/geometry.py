@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from spinbnn.golden.encoding import slices_for
 from spinbnn.golden.errors import GeometryError
-from spinbnn.golden.memory_options import PLAIN, MemoryOptions, check_bits
+from spinbnn.golden.memory_options import PLAIN, MemoryOptions, check_bits, check_known
 
 # Inclusive bounds. A memory of one word would have an address of no bits, hence the twos; bases and counts in
 # a descriptor have 16 bits, hence the 65535s.
@@ -151,10 +151,7 @@ class Geometry:
         """
         if not isinstance(values, dict):
             raise GeometryError(f"a geometry must be a mapping of fields, not {values!r}")
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise GeometryError(f"geometry field must be one of {', '.join(known)}, not {name!r}")
+        check_known(values, [field.name for field in fields(cls)], "geometry field")
         memory = {"memory": MemoryOptions.from_dict(values["memory"])} if "memory" in values else {}
         return cls(**{**values, **memory})
 

@@ -1,6 +1,6 @@
 """The mechanisms of the memory that a machine is built with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -8,6 +8,14 @@ from spinbnn.golden.errors import GeometryError
 
 CLASSES = 4
 """Classes of cells of a machine with variability; class 0 is what the shares of the others leave."""
+
+
+def check_known(names: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Refuse names that are not among the known ones."""
+    for name in names:
+        if name not in known:
+            raise GeometryError(f"{what} must be one of {', '.join(known)}, not {name!r}")
+
 
 _READ_GROUPS = (0, 2, 4, 8, 16)
 _GENERATORS = (0, 1, 2, 4, 8, 16, 32)
@@ -105,15 +113,24 @@ class MemoryOptions:
         """
         if not isinstance(values, dict):
             raise GeometryError(f"memory must be a mapping of options, not {values!r}")
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise GeometryError(f"memory option must be one of {', '.join(known)}, not {name!r}")
+        check_known(values, [field.name for field in fields(cls)], "memory option")
         return cls(**values)
 
 
 PLAIN = MemoryOptions()
 """A memory with none of the options."""
+
+EVERYTHING = MemoryOptions(
+    variability=True,
+    self_terminated=True,
+    secded=True,
+    differential=True,
+    ageing=True,
+    scrub=True,
+    read_groups=4,
+    activation_generators=4,
+)
+"""A memory with all of the options."""
 
 
 def check_bits(word_bits: int) -> int:

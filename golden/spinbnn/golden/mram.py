@@ -19,8 +19,9 @@ from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.encoding import Words, pack
 from spinbnn.golden.errors import CapacityError, DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint, check_integer
+from spinbnn.golden.operating_point import PROBABILITY_BITS, UINT32_MAX, OperatingPoint, check_integer
 from spinbnn.golden.placement import Placement, ProgramPacket
+from spinbnn.golden.random_bits import bernoulli
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 
 Counts = NDArray[np.uint64]
@@ -51,8 +52,6 @@ _BLOCK_PULSES = 4096
 # Rows that are first tried at once when pulses are repeated.
 _FIRST_RUN = 64
 
-_UINT32_MAX = 2**32 - 1
-
 
 def bank_counters(geometry: Geometry) -> dict[str, int]:
     """Return the hardware's index of each counter of a bank, by name."""
@@ -82,6 +81,19 @@ def counter_indices(geometry: Geometry) -> dict[str, int]:
 def read_group_shift(geometry: Geometry) -> int:
     """Return by how many bits a row's number is shifted to give its read group."""
     return max(0, (geometry.rows - 1).bit_length() - (geometry.memory.read_groups.bit_length() - 1))
+
+
+def check_rows(geometry: Geometry, what: str, first_row: int, last_row: int) -> None:
+    """See that a range of rows is one of an array's.
+
+    Raises
+    ------
+    CapacityError
+        If it is not; `what` goes over them.
+    """
+    last = geometry.rows - 1
+    if not 0 <= first_row <= last_row <= last:
+        raise CapacityError(f"{what} must go over rows within 0 to {last}, not {first_row} to {last_row}")
 
 
 @dataclass(frozen=True)
@@ -143,16 +155,16 @@ class MramArray:
     """
 
     def __init__(
-        self, geometry: Geometry, seed: int, read_row_energy_aj: int | None = None, chip: Chip | None = None
+        self, geometry: Geometry, seed: int, read_row_energy_aj: int | None = None, chip: Chip = TYPICAL
     ) -> None:
         if read_row_energy_aj is None:
             read_row_energy_aj = geometry.row_cells * READ_BIT_ENERGY_AJ
-        check_integer("read_row_energy_aj", read_row_energy_aj, 0, _UINT32_MAX)
+        check_integer("read_row_energy_aj", read_row_energy_aj, 0, UINT32_MAX)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise DataError(f"seed must be an integer from 0 on, not {seed!r}")
         self.geometry = geometry
         self.read_row_energy_aj = read_row_energy_aj
-        self.chip = chip or TYPICAL
+        self.chip = chip
         self.cells: Words = np.zeros((geometry.banks, geometry.rows, geometry.cell_slices), dtype=np.uint64)
         self.counters: dict[str, Counts] = {
             name: np.zeros(geometry.banks, dtype=np.uint64) for name in bank_counters(geometry)
@@ -295,9 +307,7 @@ class MramArray:
 
     def _range(self, what: str, first_row: int, last_row: int) -> tuple[Indices, Indices]:
         """Return bank and row of each row of a range, rows ascending, banks fastest."""
-        last = self.geometry.rows - 1
-        if not 0 <= first_row <= last_row <= last:
-            raise CapacityError(f"{what} must go over rows within 0 to {last}, not {first_row} to {last_row}")
+        check_rows(self.geometry, what, first_row, last_row)
         banks = self.geometry.banks
         rows = np.repeat(np.arange(first_row, last_row + 1), banks)
         return np.tile(np.arange(banks), last_row + 1 - first_row), rows
@@ -435,16 +445,17 @@ class MramArray:
             fail = np.zeros((count, len(by_class), 2, slices), dtype=np.uint64)
             for number, both in enumerate(by_class):
                 for direction, p in enumerate(both):
-                    fail[:, number, direction] = _combine(planes, p)
+                    fail[:, number, direction] = bernoulli(planes, p)
             yield slice(first, first + count), fail
 
     def _class_masks(self, banks: Indices, rows: Indices) -> tuple[Words, Words]:
         """Return the cells of each class, uint64 [classes, n, Lc], and those not stuck, uint64 [n, Lc]."""
-        cells = pack(np.ones((len(banks), self.geometry.row_cells), dtype=np.uint8))
+        row = pack(np.ones(self.geometry.row_cells, dtype=np.uint8))
+        cells = np.broadcast_to(row, (len(banks), len(row)))
         if not self.geometry.memory.variability:
             return cells[None], cells
         masks = self.chip.class_masks(self.geometry, banks, rows)
-        switching = cells
+        switching = cells.copy()
         for mask, stuck in zip(masks, self.chip.stuck, strict=True):
             if stuck:
                 switching &= ~mask
@@ -490,16 +501,6 @@ def _popcount(rows: Words) -> Counts:
     """Return the number of ones of each row, uint64 [...], of uint64 [..., Lc]."""
     ones: Counts = np.bitwise_count(rows).sum(axis=-1, dtype=np.uint64)
     return ones
-
-
-def _combine(planes: Words, p: int) -> Words:
-    """Return bits, uint64 [n, Lc], that are 1 with probability p / 2**32, from random words [32, n, Lc]."""
-    fail: Words = np.zeros(planes.shape[1:], dtype=np.uint64)
-    lowest_one = (p & -p).bit_length() - 1
-    for plane in range(max(0, lowest_one), PROBABILITY_BITS):  # those below leave zeros
-        combine = np.bitwise_or if p >> plane & 1 else np.bitwise_and
-        combine(fail, planes[plane], out=fail)
-    return fail
 
 
 def _of_class(drawn: Words, classes: Words) -> tuple[Words, Words]:

@@ -9,14 +9,14 @@ from spinbnn.golden.memory_options import CLASSES, MemoryOptions
 from spinbnn.golden.technology import PULSE_CLOCKS, write_bit_energy_aj
 
 PROBABILITY_BITS = 32
-_UINT32_MAX = 2**32 - 1
+UINT32_MAX = 2**32 - 1
 _BOUNDS = MappingProxyType(
     {
-        "p_fail_01": (0, _UINT32_MAX),
-        "p_fail_10": (0, _UINT32_MAX),
-        "energy_01_aj": (0, _UINT32_MAX),
-        "energy_10_aj": (0, _UINT32_MAX),
-        "energy_redundant_aj": (0, _UINT32_MAX),
+        "p_fail_01": (0, UINT32_MAX),
+        "p_fail_10": (0, UINT32_MAX),
+        "energy_01_aj": (0, UINT32_MAX),
+        "energy_10_aj": (0, UINT32_MAX),
+        "energy_redundant_aj": (0, UINT32_MAX),
         "pulse_clocks": (1, 65535),
         "max_retries": (0, 15),
     }
@@ -88,10 +88,10 @@ class OperatingPoint:
             if len(by_class) != CLASSES - 1:
                 raise OperatingPointError(f"{name} must be of classes 1 to 3, not of {len(by_class)} classes")
             for number, value in enumerate(by_class, start=1):
-                check_integer(f"{name} of class {number}", value, 0, _UINT32_MAX)
+                check_integer(f"{name} of class {number}", value, 0, UINT32_MAX)
         for name in ("energy_01_failed_aj", "energy_10_failed_aj"):
             if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), 0, _UINT32_MAX)
+                check_integer(name, getattr(self, name), 0, UINT32_MAX)
 
     @property
     def by_class(self) -> tuple[tuple[int, int], ...]:
@@ -134,12 +134,18 @@ class OperatingPoint:
         return self.p_fail_01 > 0 or self.p_fail_10 > 0
 
 
-def _probability_fraction(name: str, probability: float) -> int:
-    """Return a probability in units of 2**-32; the largest is 2**32 - 1."""
+def probability_fraction(name: str, probability: float) -> int:
+    """Return a probability in units of 2**-32; the largest is 2**32 - 1.
+
+    Raises
+    ------
+    OperatingPointError
+        If it is no probability; `name` says whose.
+    """
     is_number = isinstance(probability, int | float) and not isinstance(probability, bool)
     if not is_number or not 0 <= probability <= 1:
         raise OperatingPointError(f"{name} must be a probability from 0 to 1, not {probability!r}")
-    return min(round(probability * (1 << PROBABILITY_BITS)), _UINT32_MAX)
+    return min(round(probability * (1 << PROBABILITY_BITS)), UINT32_MAX)
 
 
 def operating_point(
@@ -177,9 +183,9 @@ def operating_point(
     """
     rate_01 = write_error_rate if write_error_rate_01 is None else write_error_rate_01
     rate_10 = write_error_rate if write_error_rate_10 is None else write_error_rate_10
-    _probability_fraction("write_error_rate", write_error_rate)
-    p_fail_01 = _probability_fraction("write_error_rate_01", rate_01)
-    p_fail_10 = _probability_fraction("write_error_rate_10", rate_10)
+    probability_fraction("write_error_rate", write_error_rate)
+    p_fail_01 = probability_fraction("write_error_rate_01", rate_01)
+    p_fail_10 = probability_fraction("write_error_rate_10", rate_10)
     if energy_01_aj is None:
         energy_01_aj = write_bit_energy_aj(rate_01)
     if energy_10_aj is None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from spinbnn.golden.activation_memory import WITHOUT_ERRORS
 from spinbnn.golden.chip import TYPICAL
-from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
+from spinbnn.golden.errors import DataError, OperatingPointError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import LANE_COUNTERS, counter_indices
+from spinbnn.golden.mram import LANE_COUNTERS, check_rows, counter_indices
 from spinbnn.golden.network import check_images
 from spinbnn.golden.placement import place
 from spinbnn.golden.point_map import TABLE_POINTS
@@ -116,7 +116,7 @@ def _check(job: RunJob, first: RunJob) -> None:
 
 def _check_memory(job: RunJob) -> None:
     """See that the job asks of the memory only what it has."""
-    memory, last_row = job.geometry.memory, job.geometry.rows - 1
+    memory = job.geometry.memory
     if len(job.points) > TABLE_POINTS:
         raise OperatingPointError(
             f"a run must have at most {TABLE_POINTS} operating points, not {len(job.points)}"
@@ -129,11 +129,7 @@ def _check_memory(job: RunJob) -> None:
             raise OperatingPointError(
                 f"to {each.kind} rows, the memory must be built with the option {option}"
             )
-        if not 0 <= each.first_row <= each.last_row <= last_row:
-            raise CapacityError(
-                f"{each.kind} must go over rows within 0 to {last_row}, "
-                f"not {each.first_row} to {each.last_row}"
-            )
+        check_rows(job.geometry, each.kind, each.first_row, each.last_row)
     if job.chip != TYPICAL and not (memory.variability or memory.differential):
         raise OperatingPointError(
             "a chip matters only to a memory built with the option variability or differential: leave it out"

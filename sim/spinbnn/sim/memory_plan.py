@@ -11,7 +11,7 @@ from spinbnn.golden.errors import OperatingPointError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import CLASSES
 from spinbnn.golden.network import Network
-from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint, operating_point
+from spinbnn.golden.operating_point import OperatingPoint, operating_point, probability_fraction
 from spinbnn.golden.placement import place
 from spinbnn.golden.point_map import PointRange, layer_range
 from spinbnn.golden.technology import write_bit_energy_aj
@@ -183,7 +183,7 @@ def _activation_point(geometry: Geometry, request: MemoryRequest) -> ActivationP
     if not geometry.memory.activation_generators:
         return WITHOUT_ERRORS
     rate = request.activation_error_rate
-    fraction = min(round(rate * 2**PROBABILITY_BITS), 2**PROBABILITY_BITS - 1)
+    fraction = probability_fraction("--activation-error-rate", rate)
     energy_aj = geometry.word_bits * write_bit_energy_aj(rate)
     return ActivationPoint(fraction, fraction, energy_aj, pulse_clocks=2, seed=request.chip_seed)
 

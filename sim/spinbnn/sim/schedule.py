@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinbnn.golden.chip import Chip
+from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.encoding import words_for
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import ProgramLog
@@ -72,7 +72,7 @@ def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | No
 
 
 def predict_program_clocks(
-    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None
+    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip = TYPICAL
 ) -> int:
     """Return the clocks that programming takes the controller.
 
@@ -90,14 +90,14 @@ def predict_program_clocks(
 
 
 def predict_scrub_clocks(
-    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None
+    log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip = TYPICAL
 ) -> int:
     """Return the clocks that a scrub takes the controller; parameters as of `predict_program_clocks`."""
     rows = len(log.pulses) * (SCRUB_READ_CLOCKS + account_clocks(geometry))
     return rows + _pulse_clocks(log, point, geometry, chip)
 
 
-def predict_age_clocks(rows: int, point: OperatingPoint, geometry: Geometry, chip: Chip | None = None) -> int:
+def predict_age_clocks(rows: int, point: OperatingPoint, geometry: Geometry, chip: Chip = TYPICAL) -> int:
     """Return the clocks that ageing takes the controller.
 
     Parameters
@@ -110,7 +110,7 @@ def predict_age_clocks(rows: int, point: OperatingPoint, geometry: Geometry, chi
         By default one without stuck cells.
     """
     flips = 0
-    if _draws(point, geometry, chip):
+    if point.draws(geometry.memory, chip):
         flips = _class_clocks(geometry) + RANDOM_WORDS * geometry.cell_slices + 1
     return rows * geometry.banks * (READ_CLOCKS + flips + account_clocks(geometry))
 
@@ -134,14 +134,10 @@ def _class_clocks(geometry: Geometry) -> int:
     return 13 + 48 * geometry.cell_slices if geometry.memory.variability else 0
 
 
-def _draws(point: OperatingPoint, geometry: Geometry, chip: Chip | None) -> bool:
-    return point.draws(geometry.memory, chip or Chip())
-
-
-def _pulse_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip | None) -> int:
+def _pulse_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry, chip: Chip) -> int:
     """Return the clocks of pulses, of what is drawn for them, and of the reads that verify them."""
     clocks = int(log.pulses.sum()) * point.pulse_clocks + int(log.verify_reads.sum()) * READ_CLOCKS
-    if _draws(point, geometry, chip):
+    if point.draws(geometry.memory, chip):
         clocks += int(log.pulses.sum()) * RANDOM_WORDS * geometry.cell_slices
         clocks += int(np.count_nonzero(log.pulses)) * _class_clocks(geometry)
     return clocks

@@ -17,7 +17,7 @@ from spinbnn.golden.device.technology import MtjTechnology
 from spinbnn.golden.device.variability import ClassRates, array_write_error_rate
 from spinbnn.golden.errors import PulseError
 from spinbnn.golden.memory_options import CLASSES
-from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint
+from spinbnn.golden.operating_point import OperatingPoint, probability_fraction
 
 
 def pulse_clocks(technology: MtjTechnology, pulse: Pulse) -> int:
@@ -86,8 +86,8 @@ def operating_point_from_pulse(
         wer = {1: class_rates.wer_01[0], 0: class_rates.wer_10[0]}
         weak_01, weak_10 = _weak_classes(class_rates.wer_01), _weak_classes(class_rates.wer_10)
     return OperatingPoint(
-        p_fail_01=_fraction(wer[1]),
-        p_fail_10=_fraction(wer[0]),
+        p_fail_01=probability_fraction("WER", wer[1]),
+        p_fail_10=probability_fraction("WER", wer[0]),
         energy_01_aj=round(switched_aj[1]),
         energy_10_aj=round(switched_aj[0]),
         energy_redundant_aj=round((redundant_aj[1] + redundant_aj[0]) / 2),
@@ -103,8 +103,5 @@ def operating_point_from_pulse(
 
 
 def _weak_classes(rates: tuple[float, ...]) -> tuple[int, int, int]:
-    return _fraction(rates[1]), _fraction(rates[2]), _fraction(rates[3])
-
-
-def _fraction(probability: float) -> int:
-    return min(round(probability * (1 << PROBABILITY_BITS)), (1 << PROBABILITY_BITS) - 1)
+    first, second, third = (probability_fraction("WER", rate) for rate in rates[1:])
+    return first, second, third
