@@ -17,9 +17,10 @@ from rich.table import Table
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.geometry import PRESETS, Geometry
+from spinbnn.golden.layers import Affine, Threshold
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.mram import MramArray
-from spinbnn.golden.network import Affine, Network, Threshold, forward
+from spinbnn.golden.network import Network, forward
 from spinbnn.golden.network_file import load_network
 from spinbnn.golden.operating_point import POINTS, OperatingPoint
 from spinbnn.golden.placement import ProgramPacket

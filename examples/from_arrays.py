@@ -12,7 +12,8 @@ import numpy as np
 
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.network import Affine, Dense, Network, Threshold, classify, forward
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import Network, classify, forward
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.sim.job import RunJob, run_job
 

@@ -17,8 +17,9 @@ from cocotb.triggers import RisingEdge, Timer
 
 from spinbnn.golden.encoding import Words, split_rows
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine
 from spinbnn.golden.mram import MramArray
-from spinbnn.golden.network import Affine, Network, random_network, trace
+from spinbnn.golden.network import Network, random_network, trace
 from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import ProgramPacket, place, program_rows, stored_network
 from spinbnn.hw import program_stream

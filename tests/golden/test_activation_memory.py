@@ -11,8 +11,9 @@ from spinbnn.golden.activation_memory import ActivationMemory, ActivationPoint
 from spinbnn.golden.encoding import split_rows
 from spinbnn.golden.errors import OperatingPointError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine
 from spinbnn.golden.memory_options import MemoryOptions
-from spinbnn.golden.network import Affine, forward, random_network, trace
+from spinbnn.golden.network import forward, random_network, trace
 from spinbnn.golden.placement import Placement, place
 from spinbnn.golden.reference_memory import stored_activations
 

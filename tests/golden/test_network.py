@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 from spinbnn.golden import reference
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import DataError, NetworkError
-from spinbnn.golden.network import (
-    LARGEST_SUM,
-    Affine,
-    Dense,
-    Network,
-    Threshold,
-    classify,
-    dense_sums,
-    forward,
-    random_network,
-    trace,
-)
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import LARGEST_SUM, Network, classify, forward, random_network, trace
+from spinbnn.golden.sums import dense_sums
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinbnn.golden.errors import NetworkFileError
-from spinbnn.golden.network import Dense, Network, Threshold, random_network
+from spinbnn.golden.layers import Dense, Threshold
+from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import SCHEMA_VERSION, load_network, save_network
 
 NETWORK = random_network([70, 9, 5, 3], input_bits=4, seed=1)

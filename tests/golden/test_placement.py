@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from spinbnn.golden.encoding import slices_for
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import PRESETS, Geometry
-from spinbnn.golden.network import Affine, Dense, Network, Threshold, random_network
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.placement import (
     LayerPlacement,
     ProgramPacket,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine, Dense, Threshold
 from spinbnn.golden.memory_options import MemoryOptions
-from spinbnn.golden.network import Affine, Dense, Network, Threshold
+from spinbnn.golden.network import Network
 from spinbnn.golden.placement import place
 from spinbnn.hw.accelerator import Accelerator
 from spinbnn.hw.activation_counters import LANE_COUNTERS

@@ -7,7 +7,8 @@ import pytest
 
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.network import Affine, Dense, Network, Threshold
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import Network
 from spinbnn.golden.placement import ProgramPacket, place
 from spinbnn.hw import program_stream
 from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words

@@ -5,8 +5,9 @@ import pytest
 
 from spinbnn.golden.encoding import Words, split_rows
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine
 from spinbnn.golden.mram import COUNTERS
-from spinbnn.golden.network import Affine, classify, random_network, trace
+from spinbnn.golden.network import classify, random_network, trace
 from spinbnn.golden.placement import place
 from spinbnn.sim.testbench.backdoor import ActivationWrites, UnknownBitsError, hex_to_words, words_to_hex
 from spinbnn.sim.testbench.scoreboard import Scoreboard

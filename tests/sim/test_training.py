@@ -16,7 +16,8 @@ import pytest
 
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.errors import SpinbnnError
-from spinbnn.golden.network import Affine, Network, Threshold, classify, forward, trace
+from spinbnn.golden.layers import Affine, Threshold
+from spinbnn.golden.network import Network, classify, forward, trace
 from spinbnn.golden.network_file import load_network
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import Dataset, bundled_images, save_images

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinbnn.golden.errors import NetworkError
-from spinbnn.golden.network import Threshold
+from spinbnn.golden.layers import Threshold
 
 Floats = NDArray[np.floating]
 

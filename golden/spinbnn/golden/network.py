@@ -1,204 +1,52 @@
-"""The network on integers: packed weights, exact sums, thresholds, logits. Nothing here is floating point."""
+"""The network on integers: layers in a row, what each computes, logits. Nothing here is floating point."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from spinbnn.golden.encoding import SLICE_BITS, Bits, Words, bit_planes, pack, words_for
+from spinbnn.golden.encoding import Bits, pack
 from spinbnn.golden.errors import DataError, NetworkError
-
-Ints = NDArray[np.int32]
+from spinbnn.golden.layers import (
+    Affine,
+    Conv,
+    Dense,
+    Ints,
+    Layer,
+    MultiThreshold,
+    Pool,
+    Shape,
+    Threshold,
+    largest_sum,
+)
+from spinbnn.golden.sums import layer_sums
 
 # 2 * popcount is formed before the subtraction, so a sum may take half of int32.
 LARGEST_SUM = 2**30 - 1
-# Words of one intermediate array of `dense_sums`: 256 KiB stay in a second-level cache.
-_BLOCK_WORDS = 2**15
+# Elements of unfolded maps, bytes, that `forward` holds at a time.
+_BLOCK_BYTES = 2**27
 # Images whose sums `forward` holds at a time.
 _BLOCK_IMAGES = 1024
 
 
-def _integers(what: str, values: NDArray[Any], low: int, high: int) -> Ints:
-    """Return a read-only int32 copy of a vector, checked."""
-    array = np.asarray(values)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise NetworkError(f"{what} must be a vector of integers, not {array.dtype} of shape {array.shape}")
-    if array.size and not (low <= int(array.min()) and int(array.max()) <= high):
-        raise NetworkError(f"{what} must be {low} to {high}, not {array.min()}..{array.max()}")
-    copy = array.astype(np.int32)
-    copy.setflags(write=False)
-    return copy
+class Format(NamedTuple):
+    """How a layer's inputs are coded: in `bits` bits, of a kind that is "bipolar", "unsigned" or "signed"."""
 
-
-@dataclass(frozen=True, eq=False)
-class Threshold:
-    """Batch normalisation and sign, folded: ``bit = (sum >= value) ^ flip``.
-
-    Parameters
-    ----------
-    values : int32 [N]
-    flip : bool [N]
-
-    Raises
-    ------
-    NetworkError
-        If a type, shape or range is wrong.
-    """
-
-    values: Ints
-    flip: NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        values = _integers("threshold values", self.values, -(2**31), 2**31 - 1)
-        flip = np.asarray(self.flip)
-        if flip.dtype != np.bool_ or flip.shape != values.shape:
-            raise NetworkError(
-                f"threshold flip must be bool of shape {values.shape}, not {flip.dtype} of shape {flip.shape}"
-            )
-        flip = flip.copy()
-        flip.setflags(write=False)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "flip", flip)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Threshold)
-            and np.array_equal(self.values, other.values)
-            and np.array_equal(self.flip, other.flip)
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def bits(self, sums: Ints) -> Bits:
-        """Return the activations, uint8 [n, N], of the sums, int32 [n, N]."""
-        return ((sums >= self.values) ^ self.flip).astype(np.uint8)
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """The head of the last layer: ``logit = scale * sum + bias``.
-
-    Parameters
-    ----------
-    scale : int32 [N]
-        In the range of int16.
-    bias : int32 [N]
-
-    Raises
-    ------
-    NetworkError
-        If a type, shape or range is wrong.
-    """
-
-    scale: Ints
-    bias: Ints
-
-    def __post_init__(self) -> None:
-        scale = _integers("logit scale", self.scale, -(2**15), 2**15 - 1)
-        bias = _integers("logit bias", self.bias, -(2**31), 2**31 - 1)
-        if bias.shape != scale.shape:
-            raise NetworkError(f"logit bias must have {len(scale)} elements as scale has, not {len(bias)}")
-        object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "bias", bias)
-
-    def __len__(self) -> int:
-        return len(self.scale)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Affine)
-            and np.array_equal(self.scale, other.scale)
-            and np.array_equal(self.bias, other.bias)
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def logits(self, sums: Ints) -> Ints:
-        """Return the logits, int32 [n, N], of the sums, int32 [n, N]."""
-        return self.scale * sums + self.bias
-
-
-@dataclass(frozen=True, eq=False)
-class Dense:
-    """A fully connected layer with weights of +1 and -1.
-
-    Parameters
-    ----------
-    name : str
-    weights : uint64 [N, ceil(inputs/64)]
-        Packed as `encoding.pack` does; unused bits 0.
-    inputs : int
-        K.
-    head : Threshold or Affine
-        Of N elements.
-
-    Raises
-    ------
-    NetworkError
-        If a type, shape or range is wrong, or an unused bit is set.
-    """
-
-    name: str
-    weights: Words
-    inputs: int
-    head: Threshold | Affine
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
-            raise NetworkError(f"a layer's name must be printable text, not {self.name!r}")
-        where = f"layer '{self.name}':"
-        if not isinstance(self.inputs, int) or isinstance(self.inputs, bool) or self.inputs < 1:
-            raise NetworkError(f"{where} inputs must be a positive integer, not {self.inputs!r}")
-        if not isinstance(self.head, Threshold | Affine):
-            head = type(self.head).__name__
-            raise NetworkError(f"{where} head must be a Threshold or an Affine, not {head}")
-        weights = np.asarray(self.weights)
-        width = words_for(self.inputs, SLICE_BITS)
-        if weights.dtype != np.uint64 or weights.ndim != 2 or weights.shape[1] != width or not len(weights):
-            raise NetworkError(
-                f"{where} weights must be uint64 of shape (N, {width}) for {self.inputs} inputs, "
-                f"not {weights.dtype} of shape {weights.shape}"
-            )
-        used = self.inputs - (width - 1) * SLICE_BITS
-        if used < SLICE_BITS and np.any(weights[:, -1] >> np.uint64(used)):
-            raise NetworkError(f"{where} weights must be 0 beyond input {self.inputs - 1}, not 1")
-        if len(self.head) != len(weights):
-            raise NetworkError(f"{where} head must have {len(weights)} elements, not {len(self.head)}")
-        weights = weights.copy()
-        weights.setflags(write=False)
-        object.__setattr__(self, "weights", weights)
+    bits: int
+    kind: str
 
     @property
-    def outputs(self) -> int:
-        """N, the neurons of the layer."""
-        return len(self.weights)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Dense)
-            and (self.name, self.inputs, self.head) == (other.name, other.inputs, other.head)
-            and np.array_equal(self.weights, other.weights)
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def largest_sum(self, input_bits: int) -> int:
-        """Return the largest absolute sum reachable with any weights.
-
-        Parameters
-        ----------
-        input_bits : int
-            Bits of an unsigned input; 1 for inputs of +1 and -1 also.
-        """
-        return self.inputs * ((1 << input_bits) - 1)
+    def largest(self) -> int:
+        """The largest absolute value."""
+        if self.kind == "signed":
+            return 1 << (self.bits - 1)
+        return (1 << self.bits) - 1
 
 
 @dataclass(frozen=True)
@@ -208,7 +56,7 @@ class Network:
     Parameters
     ----------
     name : str
-    layers : tuple of Dense
+    layers : tuple of Dense and Conv
     input_bits : int
         Bits of an input element, 1 to 8.
     input_signed : bool
@@ -223,7 +71,7 @@ class Network:
     """
 
     name: str
-    layers: tuple[Dense, ...]
+    layers: tuple[Layer, ...]
     input_bits: int
     input_signed: bool
     metadata: dict[str, Any]
@@ -243,45 +91,82 @@ class Network:
         self._check_layers()
 
     def _check_layers(self) -> None:
-        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Dense) for layer in self.layers):
-            raise NetworkError(f"layers must be a tuple of Dense, not {type(self.layers).__name__}")
+        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Layer) for layer in self.layers):
+            raise NetworkError(f"layers must be a tuple of Dense and Conv, not {type(self.layers).__name__}")
         if not self.layers:
             raise NetworkError("a network must have at least one layer, not none")
         names = [layer.name for layer in self.layers]
         if len(set(names)) != len(names):
             raise NetworkError(f"layer names must differ, not {', '.join(names)}")
         for before, layer in pairwise(self.layers):
-            if layer.inputs != before.outputs:
-                raise NetworkError(
-                    f"layer '{layer.name}': inputs must be the {before.outputs} outputs of "
-                    f"'{before.name}', not {layer.inputs}"
-                )
+            _check_joint(before, layer)
+        largest: dict[str, int] = {}
         for index, layer in enumerate(self.layers):
-            head = Affine if index == len(self.layers) - 1 else Threshold
-            if not isinstance(layer.head, head):
+            self._check_head(index)
+            if isinstance(layer, Conv) and layer.pad_value and self.format_into(index).kind != "bipolar":
                 raise NetworkError(
-                    f"layer '{layer.name}': head must be {head.__name__} in layer {index} of "
-                    f"{len(self.layers)}, not {type(layer.head).__name__}"
+                    f"layer '{layer.name}': pad_value must be 0 for inputs that are not +1 and -1, "
+                    f"not {layer.pad_value}"
                 )
-            largest = layer.largest_sum(self.bits_into(index))
-            if largest > LARGEST_SUM:
-                raise NetworkError(
-                    f"layer '{layer.name}': sums must stay within {LARGEST_SUM}, not reach {largest}"
-                )
-        self._check_logits()
+            largest[layer.name] = self._largest_integer(index, largest)
+        self._check_logits(largest[self.layers[-1].name])
 
-    def _check_logits(self) -> None:
+    def _check_head(self, index: int) -> None:
+        layer, last = self.layers[index], index == len(self.layers) - 1
+        if isinstance(layer.head, Affine) != last:
+            expected = "Affine" if last else "Threshold or MultiThreshold"
+            raise NetworkError(
+                f"layer '{layer.name}': head must be {expected} in layer {index} of "
+                f"{len(self.layers)}, not {type(layer.head).__name__}"
+            )
+        if last and layer.output_shape[:2] != (1, 1):
+            height, width, _ = layer.output_shape
+            raise NetworkError(
+                f"layer '{layer.name}': the last layer must have one output pixel, not {height} x {width}"
+            )
+        if last and layer.pool is not None and layer.pool.kind == "or":
+            raise NetworkError(f"layer '{layer.name}': the last layer has no activations to pool by or")
+
+    def _largest_integer(self, index: int, before: dict[str, int]) -> int:
+        """Return the largest integer that a layer's head can meet; `before` has those of earlier layers."""
+        layer = self.layers[index]
+        largest = largest_sum(layer, self.format_into(index).largest)
+        if layer.residual is not None:
+            if layer.residual not in before:
+                raise NetworkError(
+                    f"layer '{layer.name}': residual must be the name of an earlier layer, "
+                    f"not {layer.residual!r}"
+                )
+            source = next(each for each in self.layers if each.name == layer.residual)
+            if integer_shape(source) != integer_shape(layer):
+                raise NetworkError(
+                    f"layer '{layer.name}': residual must have the shape {integer_shape(layer)}, "
+                    f"not {integer_shape(source)} of '{source.name}'"
+                )
+            largest += before[layer.residual]
+        if largest > LARGEST_SUM:
+            raise NetworkError(
+                f"layer '{layer.name}': sums must stay within {LARGEST_SUM}, not reach {largest}"
+            )
+        return largest
+
+    def _check_logits(self, largest: int) -> None:
         """See that no logit can overflow int32."""
         layer = self.layers[-1]
         head = layer.head
         assert isinstance(head, Affine)
-        largest = layer.largest_sum(self.bits_into(len(self.layers) - 1))
         scale, bias = np.abs(head.scale.astype(np.int64)), np.abs(head.bias.astype(np.int64))
         reach = int((scale * largest + bias).max())
         if reach > 2**31 - 1:
             raise NetworkError(
                 f"layer '{layer.name}': scale * sum + bias must stay within {2**31 - 1}, not reach {reach}"
             )
+
+    @property
+    def input_shape(self) -> Shape:
+        """Height, width and channels of an image; 1, 1 and its elements before a fully connected layer."""
+        first = self.layers[0]
+        return first.input_shape if isinstance(first, Conv) else (1, 1, first.inputs)
 
     @property
     def inputs(self) -> int:
@@ -293,13 +178,35 @@ class Network:
         """Logits of an image."""
         return self.layers[-1].outputs
 
-    def bits_into(self, layer: int) -> int:
-        """Return the bits of an input element of layer number `layer`, which are its bit-planes."""
-        return self.input_bits if layer == 0 else 1
+    def format_into(self, layer: int) -> Format:
+        """Return how the inputs of layer number `layer` are coded."""
+        if layer == 0:
+            return Format(self.input_bits, "bipolar" if self.input_signed else "unsigned")
+        head = self.layers[layer - 1].head
+        if isinstance(head, MultiThreshold):
+            return Format(head.bits, "signed" if head.low < 0 else "unsigned")
+        return Format(1, "bipolar")
 
-    def signed_into(self, layer: int) -> bool:
-        """Return whether the inputs of layer number `layer` are +1 and -1."""
-        return self.input_signed or layer > 0
+
+def _check_joint(before: Layer, layer: Layer) -> None:
+    """See that a layer reads what the one before gives."""
+    if layer.inputs != before.outputs:
+        raise NetworkError(
+            f"layer '{layer.name}': inputs must be the {before.outputs} outputs of "
+            f"'{before.name}', not {layer.inputs}"
+        )
+    if isinstance(layer, Conv) and layer.input_shape != before.output_shape:
+        raise NetworkError(
+            f"layer '{layer.name}': input_shape must be {before.output_shape}, the output of "
+            f"'{before.name}', not {layer.input_shape}"
+        )
+
+
+def integer_shape(layer: Layer) -> Shape:
+    """Return the shape of the map of integers that a layer's head meets."""
+    if isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind == "or":
+        return *layer.sum_shape, layer.neurons
+    return layer.output_shape
 
 
 def _json_copy(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -324,68 +231,14 @@ class LayerTrace:
 
     Parameters
     ----------
-    sums : int32 [n, N]
-    bits : uint8 [n, N] or None
-        The activations as the next layer reads them; None in the last layer.
+    sums : int32 [n, elements]
+        The integers that its head met: behind ReLU, pooling of integers and the residual; a map is flattened.
+    bits : uint8 [n, outputs] or None
+        The codes of the activations as the next layer reads them; None in the last layer.
     """
 
     sums: Ints
     bits: Bits | None
-
-
-def dense_sums(weights: Words, x: NDArray[np.uint8], input_bits: int = 1, input_signed: bool = True) -> Ints:
-    """Return the sums of a layer, exact for the weights as given.
-
-    Parameters
-    ----------
-    weights : uint64 [N, ceil(K/64)]
-    x : uint8 [n, K]
-        Below ``2**input_bits``.
-    input_bits : int
-        Bits of an element, 1 to 8.
-    input_signed : bool
-        Elements are +1 and -1, given as 1 and 0.
-
-    Returns
-    -------
-    int32 [n, N]
-
-    Notes
-    -----
-    +1 and -1: ``K - 2 * popcount(x ^ w)``. Unsigned, plane p: ``2**p * (2 * popcount(x & w) - popcount(x))``,
-    where the second terms of all planes add up to the sum of x.
-    """
-    planes = pack(bit_planes(x, input_bits))
-    if input_signed:
-        differing = _weighted_popcounts(np.bitwise_xor, planes, weights)
-        return np.int32(x.shape[-1]) - np.int32(2) * differing
-    totals: Ints = x.sum(axis=-1, dtype=np.int32)
-    return np.int32(2) * _weighted_popcounts(np.bitwise_and, planes, weights) - totals[:, np.newaxis]
-
-
-def _weighted_popcounts(operation: np.ufunc, planes: Words, weights: Words) -> Ints:
-    """Return, int32 [n, N], the sum over planes p of ``2**p * popcount(operation(planes[:, p], weights))``.
-
-    planes is uint64 [n, P, S], weights uint64 [N, S]. Works on blocks of images, so that the intermediate
-    arrays stay in cache whatever the sizes.
-    """
-    images, plane_count, slices = planes.shape
-    neurons = len(weights)
-    columns = np.ascontiguousarray(weights.T)
-    block = max(1, _BLOCK_WORDS // neurons)
-    counts = np.zeros((images, neurons), dtype=np.int32)
-    combined = np.empty((block, neurons), dtype=np.uint64)
-    popcounts = np.empty((block, neurons), dtype=np.uint8)
-    for first in range(0, images, block):
-        target = counts[first : first + block]
-        words, ones = combined[: len(target)], popcounts[: len(target)]
-        for plane in reversed(range(plane_count)):
-            target <<= 1
-            for k in range(slices):
-                operation(planes[first : first + block, plane, k, np.newaxis], columns[k], out=words)
-                np.bitwise_count(words, out=ones)
-                target += ones
-    return counts
 
 
 def check_images(network: Network, x: NDArray[np.uint8]) -> None:
@@ -407,14 +260,58 @@ def check_images(network: Network, x: NDArray[np.uint8]) -> None:
 
 
 def _layer_traces(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> Iterator[LayerTrace]:
+    integers: dict[str, Ints] = {}
+    kept = {layer.residual for layer in network.layers}
     for index, layer in enumerate(network.layers):
-        sums = dense_sums(layer.weights, x, network.bits_into(index), network.signed_into(index))
-        bits = layer.head.bits(sums) if isinstance(layer.head, Threshold) else None
+        sums = _integers(layer, layer_sums(layer, x, *network.format_into(index)))
+        if layer.residual is not None:
+            sums = sums + integers[layer.residual]
+        if layer.name in kept:
+            integers[layer.name] = sums
+        bits = _codes(layer, sums)
         if bits is not None and store is not None:
             bits = store(index, bits)
-        yield LayerTrace(sums, bits)
+        yield LayerTrace(sums.reshape(len(x), -1), bits)
         if bits is not None:
             x = bits
+
+
+def _integers(layer: Layer, sums: Ints) -> Ints:
+    """Return ReLU and pooling of sums, int32 [n, positions, N]."""
+    if layer.relu:
+        sums = np.maximum(sums, np.int32(0))
+    if isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind != "or":
+        windows = _windows(layer.pool, sums.reshape(len(sums), *layer.sum_shape, layer.neurons))
+        if layer.pool.kind == "max":
+            sums = windows.max(axis=(-2, -1))
+        else:
+            sums = windows.sum(axis=(-2, -1), dtype=np.int32)
+    return sums.reshape(len(sums), -1, layer.neurons)
+
+
+def _windows(pool: Pool, maps: NDArray[Any]) -> NDArray[Any]:
+    """Return the windows, [n, y, x, C, h, w], of maps, [n, H, W, C]."""
+    windows = sliding_window_view(maps, pool.size, axis=(1, 2))
+    return windows[:, :: pool.stride[0], :: pool.stride[1]]
+
+
+def _codes(layer: Layer, sums: Ints) -> Bits | None:
+    """Return the codes of a layer's activations, uint8 [n, outputs], pooled if need be."""
+    head = layer.head
+    if isinstance(head, Affine):
+        return None
+    pooled = isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind == "or"
+    if isinstance(head, Threshold):
+        activations: NDArray[Any] = head.bits(sums)
+        modulus = 2
+    else:
+        activations, modulus = head.activations(sums), 2**head.bits
+    if pooled:
+        assert isinstance(layer, Conv)
+        assert layer.pool is not None
+        maps = activations.reshape(len(sums), *layer.sum_shape, layer.neurons)
+        activations = _windows(layer.pool, maps).max(axis=(-2, -1))
+    return (activations & (modulus - 1)).astype(np.uint8).reshape(len(sums), -1)
 
 
 def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> list[LayerTrace]:
@@ -463,12 +360,20 @@ def forward(network: Network, x: NDArray[np.uint8]) -> Ints:
     head = network.layers[-1].head
     assert isinstance(head, Affine)
     logits = np.empty((len(x), network.outputs), dtype=np.int32)
-    for first in range(0, len(x), _BLOCK_IMAGES):
-        block = slice(first, first + _BLOCK_IMAGES)
+    unfolded = max(_unfolded_bytes(layer) for layer in network.layers)
+    images = max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // unfolded))
+    for first in range(0, len(x), images):
+        block = slice(first, first + images)
         for layer in _layer_traces(network, x[block]):
             if layer.bits is None:
                 logits[block] = head.logits(layer.sums)
     return logits
+
+
+def _unfolded_bytes(layer: Layer) -> int:
+    """Return the size of the windows of an image, a byte an element."""
+    positions = layer.sum_shape[0] * layer.sum_shape[1] if isinstance(layer, Conv) else 1
+    return positions * layer.sum_length
 
 
 def classify(logits: Ints) -> NDArray[np.int64]:
@@ -493,7 +398,7 @@ def random_network(
     seed : int
     """
     rng = np.random.default_rng(seed)
-    layers = []
+    layers: list[Layer] = []
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         weights = pack(rng.integers(0, 2, (outputs, inputs), dtype=np.uint8))
         head: Threshold | Affine

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.encoding import SLICE_BITS, words_for
 from spinbnn.golden.errors import NetworkError, NetworkFileError
-from spinbnn.golden.network import Affine, Dense, Network, Threshold
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import Network
 
 SCHEMA_VERSION = 1
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from spinbnn.golden.encoding import Words, join_rows, pack, split_rows, unpack, words_for
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.network import Dense, Network, Threshold
+from spinbnn.golden.layers import Dense, Threshold
+from spinbnn.golden.network import Network
 
 _MOST_INPUTS = 2**16 - 1
 

@@ -10,7 +10,8 @@ import numpy as np
 from bitarray import bitarray
 from numpy.typing import NDArray
 
-from spinbnn.golden.network import Network, Threshold
+from spinbnn.golden.layers import Threshold
+from spinbnn.golden.network import Network
 
 _MASK = 2**64 - 1
 

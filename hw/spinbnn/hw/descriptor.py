@@ -5,7 +5,8 @@ from amaranth.lib import data
 from numpy.typing import NDArray
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.network import Affine, Network, Threshold
+from spinbnn.golden.layers import Affine, Threshold
+from spinbnn.golden.network import Network
 from spinbnn.golden.placement import Placement
 
 DESCRIPTOR_WORDS = 8

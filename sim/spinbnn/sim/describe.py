@@ -10,7 +10,7 @@ from rich.text import Text
 
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.network import Dense, Threshold
+from spinbnn.golden.layers import Dense, Threshold
 from spinbnn.golden.network_file import load_network
 from spinbnn.golden.placement import place
 from spinbnn.hw.manifest import Manifest, ManifestError

@@ -55,7 +55,12 @@ def loop_clocks(placement: Placement) -> int:
 def binary_operations(network: Network) -> int:
     """Return the binary multiply-accumulates of an image, each bit-plane counted."""
     return sum(
-        layer.inputs * layer.outputs * network.bits_into(index) for index, layer in enumerate(network.layers)
+        _positions(layer)
+        * layer.sum_length
+        * layer.neurons
+        * len(layer.weight_shifts)
+        * network.format_into(index).bits
+        for index, layer in enumerate(network.layers)
     )
 
 

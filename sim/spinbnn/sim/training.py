@@ -28,7 +28,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.folding import fold_batch_norm
-from spinbnn.golden.network import Affine, Dense, Network, Threshold, classify, forward
+from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.network import Network, classify, forward
 from spinbnn.sim.datasets import Dataset, load_split
 
 EPSILON = 1e-5

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from spinbnn.golden.activation_memory import ActivationMemory
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import Words, split_rows
+from spinbnn.golden.layers import Affine
 from spinbnn.golden.mram import MramArray
-from spinbnn.golden.network import Affine, LayerTrace, Network, classify, forward, trace
+from spinbnn.golden.network import LayerTrace, Network, classify, forward, trace
 from spinbnn.golden.operating_point import POINTS, OperatingPoint
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.golden.point_map import TABLE_POINTS, assign_points
