@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spinbnn.golden import reference
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import DataError, NetworkError
-from spinbnn.golden.layers import Affine, Dense, Threshold
+from spinbnn.golden.layers import Affine, Dense, Threshold, largest_sum
 from spinbnn.golden.network import LARGEST_SUM, Network, classify, forward, random_network, trace
 from spinbnn.golden.sums import dense_sums
 
@@ -64,7 +64,7 @@ def test_largest_sums_are_reached_and_exact(inputs: int, signed: bool, bits: int
     x = np.full((1, inputs), 2**bits - 1, dtype=np.uint8)
     assert dense_sums(weights, x, bits, signed).tolist() == [[largest * inputs, -largest * inputs]]
     layer = Dense("a", weights, inputs, Affine(np.array([1, 1]), np.array([0, 0])))
-    assert layer.largest_sum(bits) == largest * inputs
+    assert largest_sum(layer, largest) == largest * inputs
 
 
 @PROPERTY
@@ -213,7 +213,7 @@ def affine(scale: int, bias: int) -> Affine:
         (lambda: Dense("a", WEIGHTS, 0, HEAD), "layer 'a': inputs must be a positive integer, not 0"),
         (
             lambda: Dense("a", WEIGHTS, 3, np.array([1])),  # type: ignore[arg-type]
-            "layer 'a': head must be a Threshold or an Affine, not ndarray",
+            "layer 'a': head must be a Threshold, a MultiThreshold or an Affine, not ndarray",
         ),
         (
             lambda: Dense("a", WEIGHTS, 65, HEAD),
@@ -235,7 +235,7 @@ def affine(scale: int, bias: int) -> Affine:
         (lambda: Network("n", (LAST,), 8.0, False, {}), "input_bits must be an integer, not 8.0"),
         (lambda: Network("n", (LAST,), 2, True, {}), "input_bits must be 1 for signed inputs, not 2"),
         (lambda: Network("n", (LAST,), 1, 1, {}), "input_signed must be true or false, not 1"),
-        (lambda: Network("n", [LAST], 1, True, {}), "layers must be a tuple of Dense, not list"),
+        (lambda: Network("n", [LAST], 1, True, {}), "layers must be a tuple of Dense and Conv, not list"),
         (lambda: Network("n", (), 1, True, {}), "a network must have at least one layer, not none"),
         (lambda: Network("n", (HIDDEN, HIDDEN), 1, True, {}), "layer names must differ, not hidden, hidden"),
         (
@@ -248,7 +248,7 @@ def affine(scale: int, bias: int) -> Affine:
         ),
         (
             lambda: Network("n", (Dense("a", WEIGHTS, 3, HEAD), LAST), 1, True, {}),
-            "layer 'a': head must be Threshold in layer 0 of 2, not Affine",
+            "layer 'a': head must be Threshold or MultiThreshold in layer 0 of 2, not Affine",
         ),
         (
             lambda: Network("n", (LAST,), 1, True, {"rate": float("nan")}),
