@@ -86,7 +86,10 @@ class ActivationMemory:
                 "an activation point must go with a memory that has activation_generators"
             )
         self._geometry = geometry
-        self._words_of_layer = [reader.words for reader in placement.layers[1:]]
+        self._pixels = [writer.pixels for writer in placement.layers[:-1]]
+        self._words_of_layer = [
+            pixels * reader.words for pixels, reader in zip(self._pixels, placement.layers[1:], strict=True)
+        ]
         self.words: dict[int, Words] = {}
         self.counters: dict[str, Counts] = {
             name: np.zeros(geometry.lanes, dtype=np.uint64) for name in LANE_COUNTERS
@@ -95,10 +98,12 @@ class ActivationMemory:
         self._flips = self._draw(-(-images // geometry.lanes) * sum(self._words_of_layer))
 
     def store(self, layer: int, bits: Bits) -> Bits:
-        """Store a layer's activations, uint8 [images, N], and return what reading them gives."""
+        """Store a layer's activations, uint8 [images, outputs], and return what reading them gives."""
         geometry = self._geometry
-        meant = split_rows(bits, geometry.word_bits)
-        images, words = meant.shape[:2]
+        images, pixels = len(bits), self._pixels[layer]
+        of_pixels = split_rows(bits.reshape(images, pixels, -1), geometry.word_bits)
+        meant = of_pixels.reshape(images, -1, geometry.slices)
+        words = meant.shape[1]
         batch, lane = np.divmod(np.arange(images), geometry.lanes)
         first = sum(self._words_of_layer[:layer])
         number = batch[:, None] * sum(self._words_of_layer) + first + np.arange(words)
@@ -106,7 +111,8 @@ class ActivationMemory:
         flips = (meant & from_1) | (~meant & from_0)
         self.words[layer] = meant ^ flips
         self._count(lane, flips)
-        return join_rows(self.words[layer], geometry.word_bits, bits.shape[1])
+        stored = self.words[layer].reshape(of_pixels.shape)
+        return join_rows(stored, geometry.word_bits, bits.shape[1] // pixels).reshape(images, -1)
 
     def _count(self, lane: NDArray[np.intp], flips: Words) -> None:
         words = np.full(len(lane), flips.shape[1], dtype=np.uint64)

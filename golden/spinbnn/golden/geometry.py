@@ -9,7 +9,7 @@ from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions, check_bits, check_known
 
 # Inclusive bounds. A memory of one word would have an address of no bits, hence the twos; bases and counts in
-# a descriptor have 16 bits, hence the 65535s.
+# a descriptor have 16 bits, hence the 65535s. Elements of an image are counted in 24 bits.
 _BOUNDS = MappingProxyType(
     {
         "banks": (1, 256),
@@ -18,10 +18,13 @@ _BOUNDS = MappingProxyType(
         "lanes": (1, 64),
         "accumulator_bits": (8, 31),
         "threshold_rows": (2, 65535),
-        "input_words": (2, 65535),
+        "input_words": (2, 2**24),
         "activation_words": (2, 65535),
         "layers": (2, 256),
         "outputs": (2, 65535),
+        "image_elements": (0, 2**24),
+        "steps": (2, 256),
+        "weight_planes": (1, 9),
     }
 )
 _STREAM_BITS = (8, 16, 32, 64, 128, 256, 512)
@@ -46,7 +49,7 @@ class Geometry:
     threshold_rows : int
         Neuron groups over all layers with thresholds (2 to 65535).
     input_words : int
-        Words of one half of a lane's input buffer: planes times words of an image (2 to 65535).
+        Words of one half of a lane's input buffer: planes times words of an image (2 to 2**24).
     activation_words : int
         Words of a lane's activation memory (2 to 65535).
     layers : int
@@ -55,6 +58,14 @@ class Geometry:
         Logits of an image (2 to 65535).
     stream_bits : int
         Width of the image stream, one unsigned byte an element (8, 16, 32, 64, 128, 256 or 512).
+    image_elements : int
+        Elements of an image that the loader can unfold into the windows of a first convolution (to 2**24);
+        0 for a loader that only takes networks whose first layer is fully connected.
+    steps : int
+        Steps of all layers: how planes of inputs meet planes of weights; layers with the same ones share
+        them (2 to 256).
+    weight_planes : int
+        Planes of a weight (1 to 9).
     memory : MemoryOptions
         Mechanisms of the memory that are built.
 
@@ -75,6 +86,9 @@ class Geometry:
     layers: int = 8
     outputs: int = 64
     stream_bits: int = 64
+    image_elements: int = 0
+    steps: int = 16
+    weight_planes: int = 1
     memory: MemoryOptions = PLAIN
 
     def __post_init__(self) -> None:
@@ -168,5 +182,13 @@ PRESETS = MappingProxyType(
         "3x100": Geometry(3, 100, rows=128, stream_bits=32),  # two slices, the second partly used
         "8x16x3": Geometry(8, 16, rows=256, lanes=3),
         "4x8x3": Geometry(4, 8, rows=256, lanes=3, stream_bits=16),
+        "64x64-conv": Geometry(  # the convolutional networks for 32 x 32 x 3 images
+            rows=4096,
+            input_words=8192,
+            activation_words=8192,
+            threshold_rows=256,
+            layers=16,
+            image_elements=3072,
+        ),
     }
 )

@@ -393,6 +393,8 @@ class Conv:
     pool : Pool, optional
     weight_shifts, relu, residual
         As in `Dense`.
+    odd_plane_weights : uint64, shape of `weights`, optional
+        What the odd bit-planes of the inputs meet, where a machine stores weights twice and not the same.
 
     Raises
     ------
@@ -412,6 +414,7 @@ class Conv:
     weight_shifts: tuple[int, ...] = (0,)
     relu: bool = False
     residual: str | None = None
+    odd_plane_weights: Words | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)

@@ -270,7 +270,7 @@ class MramArray:
         return self._code.read(self.cells, self._mismatch[:, None]).data
 
     def count_inference(self, placement: Placement, batches: int) -> None:
-        """Count the reads of an inference: every group's words in every bank, for all planes and lanes once.
+        """Count the reads of an inference: every group's words in every bank, once a sum.
 
         Parameters
         ----------
@@ -287,8 +287,11 @@ class MramArray:
             raise CapacityError("the placement must be made for the geometry of the array, not for another")
         for layer in placement.layers:
             banks, rows = self._range("inference", layer.row_base, layer.row_base + layer.rows - 1)
-            self._count_reads(banks, rows, np.full_like(banks, batches))
-            self._count_reading(banks, self._read(banks, rows), batches)
+            for plane, reads in enumerate(layer.reads_of_planes()):
+                of_plane = (rows - layer.row_base) % layer.weight_planes == plane
+                times = batches * layer.sums * reads
+                self._count_reads(banks[of_plane], rows[of_plane], np.full_like(banks[of_plane], times))
+                self._count_reading(banks[of_plane], self._read(banks[of_plane], rows[of_plane]), times)
 
     def draws(self, point: OperatingPoint) -> bool:
         """Return whether a pulse at a point draws from the random stream."""

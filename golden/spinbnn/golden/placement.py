@@ -1,33 +1,41 @@
 """Where weights, thresholds and activations lie in a machine, and in what order rows are programmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbnn.golden.encoding import Words, join_rows, pack, split_rows, unpack, words_for
+from spinbnn.golden.encoding import Bits, Words, bit_planes, join_rows, pack, split_rows, unpack, words_for
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Dense, Threshold
-from spinbnn.golden.network import Network
+from spinbnn.golden.layers import Affine, Conv, Dense, Layer, MultiThreshold, Threshold, largest_sum
+from spinbnn.golden.network import Format, Network
+from spinbnn.golden.steps import Step, layer_steps
 
-_MOST_INPUTS = 2**16 - 1
+_MOST_INPUTS = 2**24 - 1
+_UNIT = (1, 1)
+Pair = tuple[int, int]
+"""Down and across."""
 
 
 @dataclass(frozen=True)
 class LayerPlacement:
-    """Where one layer lies; the content of its descriptor.
+    """Where one layer lies and how it is walked through; the content of its descriptor.
+
+    A sum is formed of the words of the taps of its kernel. A layer's output pixels are done in rows, for each
+    the groups of neurons, for each group the sums of the pooling window.
 
     Parameters
     ----------
     row_base : int
         First row of the layer, the same in every bank.
     words : int
-        Words of an input vector, ``ceil(K/W)``; rows of a neuron.
+        Words of a tap: of an input pixel, or of a whole window that the loader has unfolded.
     groups : int
         Neuron groups, ``ceil(N/B)``.
     planes : int
-        Bit-planes of an input.
+        Words of memory that hold the planes of a word of inputs.
     threshold_base : int
         First threshold row; 0 in the last layer, which has none.
     source_base : int
@@ -37,7 +45,19 @@ class LayerPlacement:
     last_group_neurons : int
         Neurons of the last group, 1 to B.
     tail_bits : int
-        Valid bits of the last word, 1 to W.
+        Valid bits of the last word of a tap, 1 to W.
+    steps : tuple of Step
+        What is done with each word.
+    paired : bool
+        Words of inputs hold two planes: the lower half an even one, the upper half the next.
+    weight_planes : int
+        Rows of a word.
+    kernel, stride, origin : (int, int)
+        Taps of the kernel, how far apart sums are, and the input pixel of the first tap (negative: padding).
+    window, window_stride, positions : (int, int)
+        Sums of a pooling window, how far apart windows are, and output pixels.
+    source : (int, int)
+        Height and width of the map that is read.
     """
 
     row_base: int
@@ -49,11 +69,53 @@ class LayerPlacement:
     destination_base: int
     last_group_neurons: int
     tail_bits: int
+    steps: tuple[Step, ...] = (Step(),)
+    paired: bool = False
+    weight_planes: int = 1
+    kernel: Pair = _UNIT
+    stride: Pair = _UNIT
+    origin: Pair = (0, 0)
+    window: Pair = _UNIT
+    window_stride: Pair = _UNIT
+    positions: Pair = _UNIT
+    source: Pair = _UNIT
+
+    @property
+    def neuron_words(self) -> int:
+        """Words of a sum."""
+        return self.kernel[0] * self.kernel[1] * self.words
+
+    @property
+    def neuron_rows(self) -> int:
+        """Rows of a neuron."""
+        return self.neuron_words * self.weight_planes
 
     @property
     def rows(self) -> int:
         """Rows the layer takes in a bank."""
-        return self.groups * self.words
+        return self.groups * self.neuron_rows
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the output."""
+        return self.positions[0] * self.positions[1]
+
+    @property
+    def sums(self) -> int:
+        """Sums of each neuron, over all windows."""
+        return self.pixels * self.window[0] * self.window[1]
+
+    @property
+    def beats(self) -> int:
+        """Clocks of the layer's loops, in which a word of inputs meets a row of every bank."""
+        return self.sums * self.groups * self.neuron_words * len(self.steps)
+
+    def reads_of_planes(self) -> list[int]:
+        """Return how often a word reads the row of each of its planes of weights."""
+        return [
+            sum(step.read_row for step in self.steps if step.weight_plane == plane)
+            for plane in range(self.weight_planes)
+        ]
 
 
 @dataclass(frozen=True)
@@ -69,6 +131,16 @@ class Placement:
 
     layers: tuple[LayerPlacement, ...]
     geometry: Geometry
+
+    def step_tables(self) -> tuple[list[Step], list[int]]:
+        """Return the steps of all layers, the same steps once, and where those of each layer begin."""
+        table: list[Step] = []
+        starts: dict[tuple[Step, ...], int] = {}
+        for placed in self.layers:
+            if placed.steps not in starts:
+                starts[placed.steps] = len(table)
+                table += placed.steps
+        return table, [starts[placed.steps] for placed in self.layers]
 
 
 @dataclass(frozen=True)
@@ -132,33 +204,185 @@ def place(network: Network, geometry: Geometry) -> Placement:
     placements = []
     bases = _activation_bases(network, geometry)
     for index, layer in enumerate(network.layers):
-        words, groups = words_for(layer.inputs, geometry.word_bits), words_for(layer.outputs, geometry.banks)
+        _check_features(network, index, geometry)
+        groups = words_for(layer.neurons, geometry.banks)
         last = index == len(network.layers) - 1
-        placements.append(
-            LayerPlacement(
-                row_base=row_base,
-                words=words,
-                groups=groups,
-                planes=network.bits_into(index),
-                threshold_base=0 if last else threshold_base,
-                source_base=bases[index - 1] if index else 0,
-                destination_base=0 if last else bases[index],
-                last_group_neurons=layer.outputs - (groups - 1) * geometry.banks,
-                tail_bits=layer.inputs - (words - 1) * geometry.word_bits,
-            )
+        placed = LayerPlacement(
+            row_base=row_base,
+            words=1,
+            groups=groups,
+            planes=1,
+            threshold_base=0 if last else threshold_base,
+            source_base=bases[index - 1] if index else 0,
+            destination_base=0 if last else bases[index],
+            last_group_neurons=layer.neurons - (groups - 1) * geometry.banks,
+            tail_bits=1,
         )
-        row_base += groups * words
+        placed = _with_walk(placed, network, index, geometry)
+        placements.append(placed)
+        row_base += placed.rows
         threshold_base += 0 if last else groups
     placement = Placement(tuple(placements), geometry)
     _check_capacity(network, placement)
     return placement
 
 
+def _with_walk(placed: LayerPlacement, network: Network, index: int, geometry: Geometry) -> LayerPlacement:
+    """Return a layer's placement with what it reads, and in what order."""
+    layer, inputs = network.layers[index], network.format_into(index)
+    if isinstance(layer, Conv):
+        pool = layer.pool
+        placed = replace(placed, positions=layer.output_shape[:2])
+        if pool is not None:
+            placed = replace(placed, window=pool.size, window_stride=pool.stride)
+    if index == 0:
+        return _with_unfolded_windows(placed, layer, inputs, geometry)
+    height, width, channels = network.layers[index - 1].output_shape
+    words = words_for(channels, geometry.word_bits)
+    placed = replace(
+        placed,
+        words=words,
+        planes=inputs.bits,
+        tail_bits=channels - (words - 1) * geometry.word_bits,
+        steps=layer_steps(inputs, layer.weight_shifts),
+        weight_planes=len(layer.weight_shifts),
+        source=(height, width),
+        kernel=(height, width),
+    )
+    if isinstance(layer, Conv):
+        top, left, _, _ = layer.padding
+        placed = replace(placed, kernel=layer.kernel, stride=layer.stride, origin=(-top, -left))
+    return placed
+
+
+def _with_unfolded_windows(
+    placed: LayerPlacement, layer: Layer, inputs: Format, geometry: Geometry
+) -> LayerPlacement:
+    """Return the placement of layer 0: the loader has made of each window of the image words of their own."""
+    k = layer.sum_length
+    paired = isinstance(layer, Conv) and inputs.bits > 1 and 2 * k <= geometry.word_bits
+    words = words_for(k, geometry.word_bits)
+    return replace(
+        placed,
+        words=words,
+        planes=words_for(inputs.bits, 2) if paired else inputs.bits,
+        tail_bits=k - (words - 1) * geometry.word_bits,
+        steps=layer_steps(inputs, layer.weight_shifts, paired=paired),
+        paired=paired,
+        weight_planes=len(layer.weight_shifts),
+        source=layer.sum_shape if isinstance(layer, Conv) else _UNIT,
+    )
+
+
+def pixel_words(channels: int, geometry: Geometry) -> int:
+    """Return the words of a pixel's channels, one plane."""
+    return words_for(channels, geometry.word_bits)
+
+
+def output_words(layer: Layer, geometry: Geometry) -> int:
+    """Return the words of memory that a layer's activations take."""
+    height, width, channels = layer.output_shape
+    return height * width * pixel_words(channels, geometry) * activation_bits(layer)
+
+
+def activation_bits(layer: Layer) -> int:
+    """Return the bits of an activation of a layer."""
+    return layer.head.bits if isinstance(layer.head, MultiThreshold) else 1
+
+
+def split_map(codes: Bits, layer: Layer, word_bits: int) -> Words:
+    """Return the words of a layer's activations as they lie in memory.
+
+    Parameters
+    ----------
+    codes : uint8 [n, outputs]
+    layer : Dense or Conv
+        That computed them.
+    word_bits : int
+        W.
+
+    Returns
+    -------
+    uint64 [n, words, L]
+        Pixel by pixel; of each word of a pixel its planes, the most significant first.
+    """
+    bits = activation_bits(layer)
+    maps = codes.reshape(len(codes), -1, layer.neurons)
+    rows = split_rows(bit_planes(maps, bits)[..., ::-1, :], word_bits)  # n, pixels, planes, words, L
+    return np.ascontiguousarray(rows.swapaxes(2, 3)).reshape(len(codes), -1, rows.shape[-1])
+
+
+def join_map(words: Words, layer: Layer, word_bits: int) -> Bits:
+    """Return the codes, uint8 [n, outputs], of a layer's activations; the inverse of `split_map`."""
+    bits = activation_bits(layer)
+    of_pixel = words_for(layer.neurons, word_bits)
+    rows = words.reshape(len(words), -1, of_pixel, bits, words.shape[-1]).swapaxes(2, 3)
+    planes = join_rows(rows, word_bits, layer.neurons)  # n, pixels, planes, channels
+    weights = (1 << np.arange(bits - 1, -1, -1, dtype=np.uint8))[:, np.newaxis]
+    codes: Bits = (planes * weights).sum(axis=2, dtype=np.uint8)
+    return codes.reshape(len(words), -1)
+
+
 def _activation_bases(network: Network, geometry: Geometry) -> list[int]:
     """Return where each hidden layer writes: even-numbered at 0, odd-numbered behind the largest of those."""
-    sizes = [words_for(layer.outputs, geometry.word_bits) for layer in network.layers[:-1]]
+    sizes = [output_words(layer, geometry) for layer in network.layers[:-1]]
     behind = max(sizes[::2], default=0)
     return [behind if index % 2 else 0 for index in range(len(sizes))]
+
+
+def _check_features(network: Network, index: int, geometry: Geometry) -> None:
+    """See that the machine can do what a layer asks for."""
+    layer = network.layers[index]
+    where = f"layer '{layer.name}'"
+    if isinstance(layer.head, MultiThreshold):
+        raise CapacityError(f"{where} has activations of {layer.head.bits} bits, machines have those of one")
+    if layer.residual is not None:
+        raise CapacityError(f"{where} adds the integers of '{layer.residual}', machines do not keep them")
+    if layer.relu and not _relu_is_idle(layer):
+        raise CapacityError(f"{where} needs ReLU before its head, machines do without: fold it")
+    if isinstance(layer.head, Affine) and layer.pool is not None and layer.pool.kind == "max":
+        raise CapacityError(f"{where} pools logits by max, machines pool them by sum")
+    if index == 0 and isinstance(layer, Conv):
+        if layer.inputs > geometry.image_elements:
+            raise CapacityError(
+                f"{where} needs image_elements {layer.inputs}, the geometry has {geometry.image_elements}: "
+                f"raise image_elements to at least {layer.inputs}"
+            )
+        if network.input_signed and layer.pad_value == 0 and any(layer.padding):
+            raise CapacityError(
+                f"{where} pads an image of +1 and -1 with 0, machines pad it with +1 or -1: choose one"
+            )
+    if index == 0 and isinstance(layer, Dense) and 0 < geometry.image_elements < layer.inputs:
+        raise CapacityError(
+            f"{where} needs image_elements {layer.inputs}, the geometry has {geometry.image_elements}: "
+            f"raise image_elements to at least {layer.inputs}, or set it to 0"
+        )
+    shifts = layer.weight_shifts
+    if len(shifts) > geometry.weight_planes:
+        raise CapacityError(
+            f"{where} needs weight_planes {len(shifts)}, the geometry has {geometry.weight_planes}: "
+            f"raise weight_planes to at least {len(shifts)}"
+        )
+    if shifts[0] or any(high - low > 1 for low, high in pairwise(shifts)):
+        raise CapacityError(f"{where} must have weight_shifts from 0 on without gaps, not {shifts}")
+
+
+def _relu_is_idle(layer: Layer) -> bool:
+    """Return whether thresholds can stand for the ReLU: not where sums are added up, or become logits."""
+    summed = layer.pool is not None and layer.pool.kind == "sum"
+    return isinstance(layer.head, Threshold) and not summed
+
+
+def machine_threshold(layer: Layer) -> Threshold:
+    """Return the thresholds of a layer's sums, ReLU folded into them.
+
+    ``max(0, s) >= T`` is ``s >= T`` for T above 0, and always true otherwise.
+    """
+    assert isinstance(layer.head, Threshold)  # `place` sees to it
+    if not layer.relu:
+        return layer.head
+    lowest = np.int32(-largest_sum(layer, 255))
+    return Threshold(np.where(layer.head.values > 0, layer.head.values, lowest), layer.head.flip)
 
 
 def _check_capacity(network: Network, placement: Placement) -> None:
@@ -169,7 +393,7 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     all_thresholds = sum(placed.groups for placed in placement.layers[:-1])
     all_activations = max(
         (
-            placed.destination_base + words_for(layer.outputs, geometry.word_bits)
+            placed.destination_base + output_words(layer, geometry)
             for layer, placed in zip(network.layers[:-1], placement.layers, strict=False)
         ),
         default=0,
@@ -178,23 +402,26 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     if network.inputs > _MOST_INPUTS:
         raise CapacityError(
             f"network '{network.name}' has {network.inputs} inputs, a machine counts them "
-            f"in 16 bits: give it at most {_MOST_INPUTS}"
+            f"in 24 bits: give it at most {_MOST_INPUTS}"
         )
-    _check(network.layers[0], geometry, "input_words", first.words * first.planes, "a half")
+    unfolded = first.words * first.planes * first.source[0] * first.source[1]
+    _check(network.layers[0], geometry, "input_words", unfolded, "a half")
     _check(network.layers[-1], geometry, "outputs", network.outputs, "an image")
     for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
-        _check_accumulator(layer, geometry, network.bits_into(index))
+        _check_accumulator(layer, geometry, network.format_into(index))
         rows = placed.row_base + placed.rows
         _check(layer, geometry, "rows", rows, "a bank", all_rows)
-        if isinstance(layer.head, Threshold):
+        if not isinstance(layer.head, Affine):
             threshold_rows = placed.threshold_base + placed.groups
             _check(layer, geometry, "threshold_rows", threshold_rows, "in all", all_thresholds)
-            activation_words = placed.destination_base + words_for(layer.outputs, geometry.word_bits)
+            activation_words = placed.destination_base + output_words(layer, geometry)
             _check(layer, geometry, "activation_words", activation_words, "a lane", all_activations)
+    table, _ = placement.step_tables()
+    _check(network.layers[-1], geometry, "steps", len(table), "in all")
 
 
 def _check(
-    layer: Dense, geometry: Geometry, field: str, need: int, unit: str, cure: int | None = None
+    layer: Layer, geometry: Geometry, field: str, need: int, unit: str, cure: int | None = None
 ) -> None:
     """Raise if a layer needs more than `field` of the geometry; `cure` is what the whole network needs."""
     have = getattr(geometry, field)
@@ -205,11 +432,11 @@ def _check(
         )
 
 
-def _check_accumulator(layer: Dense, geometry: Geometry, input_bits: int) -> None:
+def _check_accumulator(layer: Layer, geometry: Geometry, inputs: Format) -> None:
     """See that the accumulator, which starts at minus the threshold, holds every partial sum."""
-    reach = layer.largest_sum(input_bits)
+    reach = largest_sum(layer, inputs.largest)
     if isinstance(layer.head, Threshold):
-        reach += int(np.abs(layer.head.values.astype(np.int64)).max())
+        reach += int(np.abs(machine_threshold(layer).values.astype(np.int64)).max())
     need = reach.bit_length() + 1
     if need > geometry.accumulator_bits:
         raise CapacityError(
@@ -232,19 +459,33 @@ def program_rows(network: Network, placement: Placement, geometry: Geometry) -> 
         raise CapacityError("the placement must be made for the geometry that is programmed, not for another")
     packets = []
     for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
-        rows = split_rows(unpack(layer.weights, layer.inputs), geometry.word_bits)
-        full = layer.outputs // geometry.banks
+        rows = _neuron_rows(layer, placed, geometry)
+        full = layer.neurons // geometry.banks
         if full:
             groups = rows[: full * geometry.banks].reshape(
-                full, geometry.banks, placed.words, geometry.slices
+                full, geometry.banks, placed.neuron_rows, geometry.slices
             )
             ordered = groups.swapaxes(1, 2).reshape(-1, geometry.slices)
             packets.append(ProgramPacket(index, placed.row_base, 0, geometry.banks, ordered))
         rest = rows[full * geometry.banks :]
         if len(rest):
             ordered = rest.swapaxes(0, 1).reshape(-1, geometry.slices)
-            packets.append(ProgramPacket(index, placed.row_base + full * placed.words, 0, len(rest), ordered))
+            first_row = placed.row_base + full * placed.neuron_rows
+            packets.append(ProgramPacket(index, first_row, 0, len(rest), ordered))
     return packets
+
+
+def _neuron_rows(layer: Layer, placed: LayerPlacement, geometry: Geometry) -> Words:
+    """Return the rows of each neuron, uint64 [N, neuron_rows, L]: tap by tap, of each word its planes."""
+    taps = placed.kernel[0] * placed.kernel[1]
+    weights = layer.weights.reshape(-1, *layer.weights.shape[-2:])
+    bits = unpack(weights, layer.sum_length).reshape(len(weights), layer.neurons, taps, -1)
+    if placed.paired:
+        half = np.zeros((*bits.shape[:-1], geometry.word_bits // 2), dtype=np.uint8)
+        half[..., : bits.shape[-1]] = bits
+        bits = np.concatenate([half, half], axis=-1)
+    rows = split_rows(bits, geometry.word_bits)  # planes, N, taps, words, L
+    return np.moveaxis(rows, 0, 3).reshape(layer.neurons, placed.neuron_rows, geometry.slices)
 
 
 def stored_network(network: Network, placement: Placement, cells: Words) -> Network:
@@ -266,11 +507,33 @@ def stored_network(network: Network, placement: Placement, cells: Words) -> Netw
     expected = (geometry.banks, geometry.rows, geometry.slices)
     if cells.shape != expected:
         raise CapacityError(f"cells must have shape {expected}, not {cells.shape}")
-    layers = []
-    for layer, placed in zip(network.layers, placement.layers, strict=True):
-        rows = cells[:, placed.row_base : placed.row_base + placed.rows]
-        neurons = rows.reshape(geometry.banks, placed.groups, placed.words, geometry.slices).swapaxes(0, 1)
-        neurons = neurons.reshape(-1, placed.words, geometry.slices)[: layer.outputs]
-        weights = pack(join_rows(neurons, geometry.word_bits, layer.inputs))
-        layers.append(Dense(layer.name, weights, layer.inputs, layer.head))
-    return Network(network.name, tuple(layers), network.input_bits, network.input_signed, network.metadata)
+    layers = tuple(
+        _stored_layer(layer, placed, cells[:, placed.row_base : placed.row_base + placed.rows], geometry)
+        for layer, placed in zip(network.layers, placement.layers, strict=True)
+    )
+    return replace(network, layers=layers)
+
+
+def _stored_layer(layer: Layer, placed: LayerPlacement, rows: Words, geometry: Geometry) -> Layer:
+    """Return a layer with the weights of its rows, uint64 [banks, rows of the layer, L]."""
+    banks, slices = geometry.banks, geometry.slices
+    neurons = rows.reshape(banks, placed.groups, placed.neuron_rows, slices).swapaxes(0, 1)
+    neurons = neurons.reshape(-1, placed.neuron_rows, slices)[: layer.neurons]
+    taps = placed.kernel[0] * placed.kernel[1]
+    of_planes = np.moveaxis(
+        neurons.reshape(layer.neurons, taps, placed.words, placed.weight_planes, slices), 3, 0
+    )
+    if placed.paired:
+        assert isinstance(layer, Conv)  # the loader pairs planes of windows
+        half = geometry.word_bits // 2
+        copies = join_rows(of_planes, geometry.word_bits, 2 * half).reshape(-1, layer.neurons, 2, half)
+        even, odd = (_packed(copies[:, :, copy, : layer.sum_length], layer) for copy in range(2))
+        return replace(layer, weights=even, odd_plane_weights=odd)
+    of_tap = layer.sum_length // taps
+    bits = join_rows(of_planes, geometry.word_bits, of_tap).reshape(-1, layer.neurons, layer.sum_length)
+    return replace(layer, weights=_packed(bits, layer))
+
+
+def _packed(bits: Bits, layer: Layer) -> Words:
+    """Return bits, uint8 [planes, N, K], packed in the shape of a layer's weights."""
+    return pack(bits).reshape(layer.weights.shape)

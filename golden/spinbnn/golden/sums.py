@@ -1,5 +1,7 @@
 """The sums of layers, packed and exact: populations counted 64 bits at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -85,7 +87,14 @@ def layer_sums(layer: Dense | Conv, x: NDArray[np.uint8], bits: int, kind: str) 
     if isinstance(layer, Dense):
         return matrix_sums(layer, x, bits, kind)[:, np.newaxis]
     windows = unfold(layer, x.reshape(-1, *layer.input_shape), 1 if layer.pad_value == 1 else 0)
-    sums = matrix_sums(layer, windows.reshape(-1, layer.sum_length), bits, kind)
+    windows = windows.reshape(-1, layer.sum_length)
+    if layer.odd_plane_weights is None:
+        sums = matrix_sums(layer, windows, bits, kind)
+    else:
+        even = np.uint8(0b01010101)
+        odd_layer = replace(layer, weights=layer.odd_plane_weights, odd_plane_weights=None)
+        sums = matrix_sums(layer, windows & even, bits, kind)
+        sums += matrix_sums(odd_layer, windows & ~even, bits, kind)
     sums = sums.reshape(len(x), -1, layer.neurons)
     if kind == "bipolar" and layer.pad_value == 0 and any(layer.padding):
         # A padding pixel was taken as -1: add the weights that it met.

@@ -13,7 +13,7 @@ from spinbnn.hw.axi import AxiLite, AxiStream
 from spinbnn.hw.bank import Bank, mismatch_words
 from spinbnn.hw.cell_code import is_coded
 from spinbnn.hw.counters import COUNTER_BITS, read_kinds, row_group
-from spinbnn.hw.descriptor import FLIP_BIT
+from spinbnn.hw.descriptor import DESCRIPTOR_WORDS, FLIP_BIT
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
 from spinbnn.hw.lane import Lane
@@ -25,8 +25,8 @@ from spinbnn.hw.registers import RegisterBlock
 from spinbnn.hw.results import ResultUnit
 
 IDENTIFICATION = 0x5350494E  # "SPIN"
-INTERFACE_VERSION = 2
-TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS, TABLE_MISMATCH = range(4)
+INTERFACE_VERSION = 3
+TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS, TABLE_MISMATCH, TABLE_STEPS = range(5)
 
 
 class Accelerator(wiring.Component):
@@ -347,14 +347,19 @@ class Accelerator(wiring.Component):
                 of_banks = of_banks | (table == TABLE_MISMATCH)
             last_bank = of_banks & (column == self._geometry.banks - 1)
             bias = (table == TABLE_LOGITS) & (column == 1)
-            with m.If(last_bank | bias):
+            last_word = (table == TABLE_DESCRIPTORS) & (column == DESCRIPTOR_WORDS - 1)
+            with m.If(last_bank | bias | last_word):
                 m.d.sync += [column.eq(0), row.eq(row + 1)]
         write_logit = write & (table == TABLE_LOGITS)
         m.d.comb += [
             engine.last_layer.eq(registers.LAYERS_value - 1),
             engine.descriptor_write_enable.eq(write & (table == TABLE_DESCRIPTORS)),
-            engine.descriptor_write_address.eq(column),
+            engine.descriptor_write_layer.eq(row),
+            engine.descriptor_write_word.eq(column),
             engine.descriptor_write_data.eq(word),
+            engine.step_write_enable.eq(write & (table == TABLE_STEPS)),
+            engine.step_write_address.eq(column),
+            engine.step_write_data.eq(word),
             results.last_output.eq(registers.OUTPUTS_value - 1),
             results.scale_write_enable.eq(write_logit & ~column[0]),
             results.bias_write_enable.eq(write_logit & column[0]),
@@ -400,6 +405,10 @@ class Accelerator(wiring.Component):
                 lane.read_address.eq(engine.read_address),
                 lane.from_input.eq(engine.from_input),
                 lane.is_unsigned.eq(engine.is_unsigned),
+                lane.paired.eq(engine.paired),
+                lane.outside.eq(engine.outside),
+                lane.pad_ones.eq(engine.pad_ones),
+                lane.pad_masked.eq(engine.pad_masked),
                 lane.tail_mask.eq(engine.tail_mask),
                 lane.bits.eq(Cat(bank.bits[index] for bank in banks)),
                 lane.pack.eq(drain.pack),

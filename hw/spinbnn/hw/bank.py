@@ -12,7 +12,7 @@ from spinbnn.hw.cell_code import ReadFlags, decode, is_coded
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.counters import COUNTER_BITS, read_kinds
 from spinbnn.hw.library import Library
-from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount
+from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount, largest_count
 
 MISMATCH_BITS = 32  # a word of the table
 
@@ -47,7 +47,7 @@ class Bank(wiring.Component):
     operands, masks : In(lanes * word_bits)
         Activations and valid bits of every lane, in the clock of `array_read_data`.
     mask_counts
-        Population counts of the masks of the clock before.
+        Weighted counts of the masks of the clock before.
     control : In(DatapathControl)
         Pipeline control, the same for all banks.
     threshold_read_enable, threshold_read_row
@@ -72,7 +72,7 @@ class Bank(wiring.Component):
                 "array_read_data": Out(g.row_cells),
                 "operands": In(g.lanes * g.word_bits),
                 "masks": In(g.lanes * g.word_bits),
-                "mask_counts": In(g.lanes * (g.word_bits).bit_length()),
+                "mask_counts": In(g.lanes * largest_count(g).bit_length()),
                 "control": In(DatapathControl),
                 "threshold_read_enable": In(1),
                 "threshold_read_row": In(threshold_row),
@@ -143,11 +143,25 @@ class Bank(wiring.Component):
                 neuron.mask_count.eq(self.mask_counts.word_select(lane, len(neuron.mask_count))),
                 neuron.control.eq(self.control),
                 neuron.start.eq(start),
-                self.bits[lane].eq(~neuron.accumulator[-1] ^ flip),
+                self.bits[lane].eq(self._pooled(m, lane, ~neuron.accumulator[-1], flip)),
             ]
             sums.append(neuron.accumulator)
         m.d.comb += self.sums.eq(Cat(*sums))
         return m
+
+    def _pooled(self, m: Module, lane: int, reached: Value, flip: Signal) -> Value:
+        """Return the activation of a pooling window, whose sums come one after the other.
+
+        The largest of several sums reaches the threshold if one of them does, and the flip is of what comes of
+        them. The largest of several activations is 1 if one of them is, and the flip is of each.
+        """
+        control = self.control
+        before = Signal(name=f"pooled_{lane}")
+        pooled = Signal(name=f"pooled_now_{lane}")
+        m.d.comb += pooled.eq(reached ^ (flip & control.pool_flipped) | (before & ~control.pool_first))
+        with m.If(control.pool_enable):
+            m.d.sync += before.eq(pooled)
+        return pooled ^ (flip & ~control.pool_flipped)
 
     def _read(self, m: Module) -> Value:
         """Decode the row that was read, and count what became of it if the engine read it."""

@@ -1,26 +1,37 @@
-"""What the machine is loaded with beside the weights: layer descriptors, thresholds, scales of the logits."""
+"""What the machine is loaded with beside the weights: descriptors, steps, thresholds, logit scales."""
 
 import numpy as np
+from amaranth.hdl import signed
 from amaranth.lib import data
 from numpy.typing import NDArray
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Affine, Threshold
+from spinbnn.golden.layers import Affine, Conv
 from spinbnn.golden.network import Network
-from spinbnn.golden.placement import Placement
+from spinbnn.golden.placement import LayerPlacement, Placement, machine_threshold
 
-DESCRIPTOR_WORDS = 8
-USED_WORDS = 6
+DESCRIPTOR_WORDS = 32
+USED_WORDS = 26
+STEP_BITS = 16
 FLIP_BIT = 31
+
+LEVELS = ("kernel_x", "kernel_y", "window_x", "window_y", "group", "position_x", "position_y")
+"""The loops around the words of a tap, from the innermost on."""
 
 DescriptorLayout = data.StructLayout(
     {
         "input_unsigned": 1,
         "output_logits": 1,
         "source_input": 1,
-        "reserved_0": 5,
+        "paired": 1,
+        "pad_ones": 1,
+        "pad_masked": 1,
+        "pool_bits": 1,
+        "pool_flipped": 1,
         "planes": 4,
-        "reserved_1": 20,
+        "weight_planes": 4,
+        "step_base": 8,
+        "reserved_1": 8,
         "words": 16,
         "groups": 16,
         "row_base": 32,
@@ -30,6 +41,32 @@ DescriptorLayout = data.StructLayout(
         "destination_base": 16,
         "last_group_neurons": 16,
         "reserved_2": 16,
+        "kernel_x": 16,
+        "kernel_y": 16,
+        "window_x": 16,
+        "window_y": 16,
+        "positions_x": 16,
+        "positions_y": 16,
+        "source_width": 16,
+        "source_height": 16,
+        "start_x": signed(16),
+        "start_y": signed(16),
+        "start_address": signed(32),
+    }
+    | {f"address_{level}": signed(32) for level in LEVELS}
+    | {f"{axis}_{level}": signed(16) for level in LEVELS for axis in "xy"}
+)
+
+StepLayout = data.StructLayout(
+    {
+        "plane": 4,
+        "weight_plane": 4,
+        "shift": 2,
+        "negative": 1,
+        "read_row": 1,
+        "first": 1,
+        "last": 1,
+        "reserved": 2,
     }
 )
 
@@ -39,16 +76,26 @@ def descriptor_words(network: Network, placement: Placement) -> NDArray[np.uint3
 
     Returns
     -------
-    ndarray of uint32, shape (layers, 8)
+    ndarray of uint32, shape (layers, 32)
         One descriptor a layer, as `docs/architecture.md` lays it out.
     """
     words = np.zeros((len(network.layers), DESCRIPTOR_WORDS), dtype=np.uint32)
+    _, step_bases = placement.step_tables()
     for index, (layer, place) in enumerate(zip(network.layers, placement.layers, strict=True)):
+        padding = layer.pad_value if isinstance(layer, Conv) else 0
+        pool = layer.pool.kind if layer.pool is not None else None
         fields = {
-            "input_unsigned": index == 0 and not network.input_signed,
+            "input_unsigned": network.format_into(index).kind != "bipolar",
             "output_logits": isinstance(layer.head, Affine),
             "source_input": index == 0,
+            "paired": place.paired,
+            "pad_ones": padding == 1,
+            "pad_masked": padding == 0,
+            "pool_bits": pool in ("max", "or"),
+            "pool_flipped": pool == "or",
             "planes": place.planes,
+            "weight_planes": place.weight_planes,
+            "step_base": step_bases[index],
             "words": place.words,
             "groups": place.groups,
             "row_base": place.row_base,
@@ -57,10 +104,81 @@ def descriptor_words(network: Network, placement: Placement) -> NDArray[np.uint3
             "source_base": place.source_base,
             "destination_base": place.destination_base,
             "last_group_neurons": place.last_group_neurons,
-        }
-        packed = sum(int(value) << DescriptorLayout[name].offset for name, value in fields.items())
+            "kernel_x": place.kernel[1],
+            "kernel_y": place.kernel[0],
+            "window_x": place.window[1],
+            "window_y": place.window[0],
+            "positions_x": place.positions[1],
+            "positions_y": place.positions[0],
+            "source_width": place.source[1],
+            "source_height": place.source[0],
+            "start_x": place.origin[1],
+            "start_y": place.origin[0],
+        } | _walk(place)
+        packed = 0
+        for name, value in fields.items():
+            field = DescriptorLayout[name]
+            packed |= (int(value) & ((1 << field.width) - 1)) << field.offset
         words[index, :USED_WORDS] = [(packed >> (32 * w)) & 0xFFFFFFFF for w in range(USED_WORDS)]
     return words
+
+
+def _walk(place: LayerPlacement) -> dict[str, int]:
+    """Return how address and pixel change where each loop steps and those inside it start again."""
+    of_pixel = place.words * place.planes
+    of_row = place.source[1] * of_pixel
+    down, across = place.stride
+    counts = dict(
+        zip(
+            LEVELS,
+            (*place.kernel[::-1], *place.window[::-1], place.groups, *place.positions[::-1]),
+            strict=True,
+        )
+    )
+    steps = {  # pixels across and down
+        "kernel_x": (1, 0),
+        "kernel_y": (0, 1),
+        "window_x": (across, 0),
+        "window_y": (0, down),
+        "group": (0, 0),
+        "position_x": (across * place.window_stride[1], 0),
+        "position_y": (0, down * place.window_stride[0]),
+    }
+    fields = {"start_address": place.origin[0] * of_row + place.origin[1] * of_pixel}
+    x_back = y_back = 0  # from where the loops inside began to where they end
+    for level in LEVELS:
+        x, y = steps[level]
+        fields[f"x_{level}"], fields[f"y_{level}"] = x - x_back, y - y_back
+        # The last word of the last tap has been read: the address stands on its tap's last word.
+        pixels = (y - y_back) * of_row + (x - x_back) * of_pixel
+        fields[f"address_{level}"] = pixels - (place.words - 1) * place.planes
+        x_back += (counts[level] - 1) * x
+        y_back += (counts[level] - 1) * y
+    return fields
+
+
+def step_words(placement: Placement) -> NDArray[np.uint32]:
+    """Contents of the step memory.
+
+    Returns
+    -------
+    ndarray of uint32, shape (steps, 1)
+    """
+    steps, bases = placement.step_tables()
+    ends = {base + len(placed.steps) - 1 for base, placed in zip(bases, placement.layers, strict=True)}
+    words = []
+    for number, step in enumerate(steps):
+        fields = {
+            "plane": step.plane,
+            "weight_plane": step.weight_plane,
+            "shift": step.shift,
+            "negative": step.negative,
+            "read_row": step.read_row,
+            "first": number in bases,
+            "last": number in ends,
+        }
+        words.append([sum(int(value) << StepLayout[name].offset for name, value in fields.items())])
+    return np.array(words, dtype=np.uint32)
 
 
 def threshold_words(network: Network, placement: Placement, geometry: Geometry) -> NDArray[np.uint32]:
@@ -74,11 +192,12 @@ def threshold_words(network: Network, placement: Placement, geometry: Geometry) 
     """
     rows = []
     for layer, place in zip(network.layers, placement.layers, strict=True):
-        if isinstance(layer.head, Threshold):
+        if not isinstance(layer.head, Affine):
+            head = machine_threshold(layer)
             mask = (1 << geometry.accumulator_bits) - 1
-            start = (-layer.head.values.astype(np.int64)) & mask
+            start = (-head.values.astype(np.int64)) & mask
             table = np.zeros(place.groups * geometry.banks, dtype=np.uint32)
-            table[: start.size] = start | (layer.head.flip.astype(np.int64) << FLIP_BIT)
+            table[: start.size] = start | (head.flip.astype(np.int64) << FLIP_BIT)
             rows.append(table.reshape(place.groups, geometry.banks))
     return np.concatenate(rows) if rows else np.zeros((0, geometry.banks), dtype=np.uint32)
 

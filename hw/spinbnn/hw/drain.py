@@ -56,6 +56,7 @@ class Drain(wiring.Component):
         g = self._geometry
         size, ragged = chunk_bits(g), is_ragged(g)
         remaining = Signal(range(g.banks + 1))
+        last_of_pixel = Signal()
         last_group = Signal()
         flushing = Signal()
         fill = Signal(range(g.word_bits))
@@ -64,9 +65,9 @@ class Drain(wiring.Component):
         pack = self.pack
         in_last_chunk = remaining <= size if g.banks > size else Const(1)
         packing = remaining.any() | flushing
-        writing = Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_group & final_chunk)))
-        done = flushing if ragged else last_group & final_chunk
-        rest_is_next = last_group & final_chunk & int(ragged)
+        writing = Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_of_pixel & final_chunk)))
+        done = last_group & (flushing if ragged else final_chunk)
+        rest_is_next = last_of_pixel & final_chunk & int(ragged)
         if g.memory.activation_generators:
             m.d.comb += self.writing.eq(writing)
             packing, writing, done = (condition & ~self.hold for condition in (packing, writing, done))
@@ -93,6 +94,7 @@ class Drain(wiring.Component):
             m.d.sync += self.write_pointer.eq(self.write_pointer + 1)
         with m.If(pack.capture):
             m.d.sync += [remaining.eq(self.group.neurons), last_group.eq(self.group.last)]
+            m.d.sync += last_of_pixel.eq(self.group.last_of_pixel)
             m.d.sync += self.present.eq((1 << self.group.images) - 1)
             with m.If(self.group.first):
                 m.d.sync += [self.write_pointer.eq(self.group.destination), self.write_tag.eq(self.group.tag)]

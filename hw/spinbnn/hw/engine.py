@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -10,15 +10,38 @@ from amaranth.utils import ceil_log2
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.activation_writer import PULSE_BITS
 from spinbnn.hw.cells import Ram
-from spinbnn.hw.descriptor import DESCRIPTOR_WORDS, USED_WORDS, DescriptorLayout
+from spinbnn.hw.descriptor import (
+    DESCRIPTOR_WORDS,
+    LEVELS,
+    STEP_BITS,
+    USED_WORDS,
+    DescriptorLayout,
+    StepLayout,
+)
 from spinbnn.hw.lane import chunk_bits, operand_address_bits
 from spinbnn.hw.library import Library
 from spinbnn.hw.loops import LoopNest
 from spinbnn.hw.xnor_popcount import DatapathControl
 
+PIXEL_BITS = 17  # signed coordinates of pixels
+
+LOOP_COUNTS = {
+    "position_y": "positions_y",
+    "position_x": "positions_x",
+    "group": "groups",
+    "window_y": "window_y",
+    "window_x": "window_x",
+    "kernel_y": "kernel_y",
+    "kernel_x": "kernel_x",
+    "word": "words",
+}
+"""The loops, outermost first, and the descriptor's field that has the count of each."""
+
+LOOPS = dict.fromkeys(LOOP_COUNTS, 16)
+
 
 def is_ragged(geometry: Geometry) -> bool:
-    """Whether a group's bits can straddle words, so that a layer may end with a rest to write."""
+    """Whether a group's bits can straddle words, so that a pixel may end with a rest to write."""
     return bool(geometry.banks % geometry.word_bits and geometry.word_bits % geometry.banks)
 
 
@@ -36,6 +59,7 @@ class GroupInfo(data.StructLayout):
             {
                 "logits": 1,  # sums go to the results, not bits to the activations
                 "first": 1,  # of the layer
+                "last_of_pixel": 1,  # of an output pixel, whose words are complete with it
                 "last": 1,  # of the layer
                 "neurons": range(geometry.banks + 1),
                 "images": range(geometry.lanes + 1),
@@ -52,9 +76,15 @@ class BeatInfo(data.StructLayout):
         super().__init__(
             {
                 "valid": 1,
-                "first_plane": 1,
-                "last_plane": 1,
-                "first_word": 1,
+                "paired": 1,
+                "first_step": 1,
+                "last_step": 1,
+                "shift": 2,
+                "negative": 1,
+                "first_word": 1,  # of what is accumulated
+                "sum_end": 1,
+                "pool_first": 1,
+                "pool_flipped": 1,
                 "group_end": 1,
                 "threshold_row": ceil_log2(geometry.threshold_rows),
                 "group": GroupInfo(geometry),
@@ -63,7 +93,10 @@ class BeatInfo(data.StructLayout):
 
 
 class Engine(wiring.Component):
-    """Issues beats: neuron group, word, plane, layer after layer, batch after batch.
+    """Issues beats, layer after layer, batch after batch.
+
+    The loops of a layer, from the outermost on: rows and columns of output pixels, neuron groups, rows and
+    columns of a pooling window, rows and columns of a kernel, words of a tap, steps of a word.
 
     The timing is that of `docs/architecture.md`, section Timing. A beat is issued in clock t; rows and
     operands are there in t+1, counts in t+2, word sums in t+3, accumulators in t+4, when a finished group is
@@ -80,15 +113,17 @@ class Engine(wiring.Component):
         A run begins in the next clock.
     images, last_layer : In
         Images of the run; layers less one.
-    descriptor_write_enable, descriptor_write_address, descriptor_write_data
+    descriptor_write_enable, descriptor_write_layer, descriptor_write_word, descriptor_write_data
         Writes a 32-bit word of the descriptor memory.
+    step_write_enable, step_write_address, step_write_data
+        Writes a step.
     input_full, input_half, input_consumed
         The loader's batch: ready to read, in which half, and read to its end.
     row_enable, row : Out
         Reads a row in every bank.
     read_enable, read_input, read_address : Out
         Reads an operand in every lane.
-    from_input, is_unsigned, tail_mask : Out
+    from_input, is_unsigned, paired, outside, pad_ones, pad_masked, tail_mask : Out
         About the beat of the clock before, for the lanes.
     control : Out(DatapathControl)
         For the banks.
@@ -118,8 +153,12 @@ class Engine(wiring.Component):
                 "images": In(32),
                 "last_layer": In(8),
                 "descriptor_write_enable": In(1),
-                "descriptor_write_address": In(ceil_log2(g.layers * DESCRIPTOR_WORDS)),
+                "descriptor_write_layer": In(ceil_log2(g.layers)),
+                "descriptor_write_word": In(ceil_log2(DESCRIPTOR_WORDS)),
                 "descriptor_write_data": In(32),
+                "step_write_enable": In(1),
+                "step_write_address": In(ceil_log2(g.steps)),
+                "step_write_data": In(STEP_BITS),
                 "input_full": In(1),
                 "input_half": In(1),
                 "input_consumed": Out(1),
@@ -130,6 +169,10 @@ class Engine(wiring.Component):
                 "read_address": Out(address),
                 "from_input": Out(1),
                 "is_unsigned": Out(1),
+                "paired": Out(1),
+                "outside": Out(1),
+                "pad_ones": Out(1),
+                "pad_masked": Out(1),
                 "tail_mask": Out(g.word_bits),
                 "control": Out(DatapathControl),
                 "threshold_read_enable": Out(1),
@@ -151,38 +194,44 @@ class Engine(wiring.Component):
         g = self._geometry
         layer = Signal(DescriptorLayout)
         active = Signal()
-        row = Signal.like(self.row)
-        threshold_row = Signal.like(self.threshold_read_row)
-        offset = Signal.like(self.read_address)  # of the operand, from the start of its vector
         tail_mask = Signal(g.word_bits)
         tag = Signal()
         images_left = Signal(32)
         next_index = Signal(range(g.layers))
         next_valid = Signal()
-        following = self._descriptor_memory(m, next_index)
-
-        loops = library.add(m, "loops", LoopNest({"group": 16, "word": 16, "plane": 3}))
-        group_end = Signal()
         layer_end = Signal()
+        begin = Signal()  # the layer that follows begins in the next clock
+        m.d.comb += begin.eq(self.start | layer_end)
+        following = self._descriptor_memory(m, next_index)
+        step = self._step_memory(m, following, begin)
+
+        loops = library.add(m, "loops", LoopNest(LOOPS))
+        for loop, field in LOOP_COUNTS.items():
+            m.d.comb += getattr(loops, f"{loop}_last_index").eq(layer[field] - 1)
+        tap_end = Signal()  # the last step of a word
+        sum_end = Signal()
+        group_end = Signal()
+        last_pixel = Signal()
         batch_end = Signal()
         m.d.comb += [
-            loops.group_last_index.eq(layer.groups - 1),
-            loops.word_last_index.eq(layer.words - 1),
-            loops.plane_last_index.eq(layer.planes - 1),
-            loops.advance.eq(self.issue),
-            group_end.eq(loops.word_last & loops.plane_last),
-            layer_end.eq(self.issue & group_end & loops.group_last),
+            tap_end.eq(self.issue & step.last),
+            loops.advance.eq(tap_end),
+            sum_end.eq(step.last & loops.word_last & loops.kernel_x_last & loops.kernel_y_last),
+            group_end.eq(sum_end & loops.window_x_last & loops.window_y_last),
+            last_pixel.eq(loops.position_x_last & loops.position_y_last),
+            layer_end.eq(self.issue & group_end & loops.group_last & last_pixel),
             batch_end.eq(layer_end & layer.output_logits),
         ]
 
-        self._operand(m, layer, offset)
+        outside = self._walk(m, layer, following, step, loops, begin, tap_end)
+        row, threshold_row = self._rows(m, layer, following, step, loops, begin, tap_end, group_end)
         batch_images = Signal(range(g.lanes + 1))
         m.d.comb += batch_images.eq(Mux(images_left < g.lanes, images_left, g.lanes))
-        group = self._group(m, layer, loops, batch_images, tag)
-        stalled = self._stalls(m, layer, loops, group_end, group, tag, layer_end, next_valid)
+        group = self._group(m, layer, loops, batch_images, tag, last_pixel)
+        stalled = self._stalls(m, layer, loops, group_end, group, tag, layer_end, next_valid, outside)
         m.d.comb += [
             self.issue.eq(active & ~stalled),
-            self.row_enable.eq(self.issue & loops.plane_first),
+            self.row_enable.eq(self.issue & step.read_row),
             self.row.eq(row),
             self.read_enable.eq(self.issue),
             self.read_input.eq(layer.source_input),
@@ -191,20 +240,15 @@ class Engine(wiring.Component):
         ]
 
         m.d.sync += next_valid.eq(1)
-        with m.If(self.issue):
-            m.d.sync += [offset.eq(Mux(group_end, 0, offset + 1)), row.eq(row + loops.plane_last)]
-            m.d.sync += threshold_row.eq(threshold_row + group_end)
         with m.If(layer_end & ~layer.output_logits):
             m.d.sync += tag.eq(~tag)
         with m.If(batch_end):
             m.d.sync += images_left.eq(images_left - batch_images)
         with m.If(self.start):
             m.d.sync += images_left.eq(self.images)
-        with m.If(self.start | layer_end):
+        with m.If(begin):
             m.d.sync += [
                 layer.eq(following),
-                row.eq(following.row_base),
-                threshold_row.eq(following.threshold_base),
                 tail_mask.eq((1 << following.tail_bits[: g.word_bits.bit_length()]) - 1),
                 next_index.eq(Mux(next_index == self.last_layer, 0, next_index + 1)),
                 next_valid.eq(0),
@@ -213,18 +257,29 @@ class Engine(wiring.Component):
         with m.If(batch_end & (images_left == batch_images)):
             m.d.sync += [active.eq(0), next_index.eq(0)]
 
-        last_word = loops.word_last
         m.d.sync += [
             self.from_input.eq(layer.source_input),
             self.is_unsigned.eq(layer.input_unsigned),
-            self.tail_mask.eq(Mux(last_word, tail_mask, ~0)),
+            self.paired.eq(layer.paired),
+            self.outside.eq(outside),
+            self.pad_ones.eq(layer.pad_ones),
+            self.pad_masked.eq(layer.pad_masked),
+            self.tail_mask.eq(Mux(loops.word_last, tail_mask, ~0)),
         ]
+        tap_first = loops.word_first & loops.kernel_x_first & loops.kernel_y_first
+        window_first = loops.window_x_first & loops.window_y_first
         beat = Signal(BeatInfo(g))
         m.d.comb += [
             beat.valid.eq(self.issue),
-            beat.first_plane.eq(loops.plane_first),
-            beat.last_plane.eq(loops.plane_last),
-            beat.first_word.eq(loops.word_first),
+            beat.paired.eq(layer.paired),
+            beat.first_step.eq(step.first),
+            beat.last_step.eq(step.last),
+            beat.shift.eq(step.shift),
+            beat.negative.eq(step.negative),
+            beat.first_word.eq(tap_first & (window_first | layer.pool_bits)),
+            beat.sum_end.eq(sum_end),
+            beat.pool_first.eq(window_first | ~layer.pool_bits),
+            beat.pool_flipped.eq(layer.pool_flipped),
             beat.group_end.eq(group_end),
             beat.threshold_row.eq(threshold_row),
             beat.group.eq(group),
@@ -234,18 +289,14 @@ class Engine(wiring.Component):
 
     def _descriptor_memory(self, m: Module, index: Signal) -> Any:
         """Words of the descriptor at `index`, one clock later."""
-        g = self._geometry
         words = []
-        address = self.descriptor_write_address
         for word in range(USED_WORDS):
-            memory = Ram(m, f"descriptors_{word}", 32, g.layers)
+            memory = Ram(m, f"descriptors_{word}", 32, self._geometry.layers)
             m.d.comb += [
                 memory.read_enable.eq(1),
                 memory.read_address.eq(index),
-                memory.write_enable.eq(
-                    self.descriptor_write_enable & (address[: ceil_log2(DESCRIPTOR_WORDS)] == word)
-                ),
-                memory.write_address.eq(address[ceil_log2(DESCRIPTOR_WORDS) :]),
+                memory.write_enable.eq(self.descriptor_write_enable & (self.descriptor_write_word == word)),
+                memory.write_address.eq(self.descriptor_write_layer),
                 memory.write_data.eq(self.descriptor_write_data),
             ]
             words.append(memory.read_data)
@@ -253,20 +304,119 @@ class Engine(wiring.Component):
         m.d.comb += following.eq(Cat(*words))
         return following
 
-    def _operand(self, m: Module, layer: Any, offset: Signal) -> None:
-        base = Signal.like(self.read_address)
-        half = Mux(self.input_half, self._geometry.input_words, 0)
+    def _step_memory(self, m: Module, following: Any, begin: Signal) -> Any:
+        """Fetch the step of the beat that waits while the one before is issued."""
+        memory = Ram(m, "steps", STEP_BITS, self._geometry.steps)
+        base = Signal.like(memory.read_address)
+        address = Signal.like(memory.read_address)  # of the step that is there
+        step = Signal(StepLayout)
         m.d.comb += [
-            base.eq(Mux(layer.source_input, half, layer.source_base)),
-            self.read_address.eq(base + offset),
+            step.eq(memory.read_data),
+            memory.read_enable.eq(1),
+            memory.read_address.eq(address),
+            memory.write_enable.eq(self.step_write_enable),
+            memory.write_address.eq(self.step_write_address),
+            memory.write_data.eq(self.step_write_data),
         ]
+        with m.If(begin):
+            m.d.comb += memory.read_address.eq(following.step_base)
+            m.d.sync += base.eq(following.step_base)
+        with m.Elif(self.issue):
+            m.d.comb += memory.read_address.eq(Mux(step.last, base, address + 1))
+        m.d.sync += address.eq(memory.read_address)
+        return step
 
-    def _group(self, m: Module, layer: Any, loops: LoopNest, images: Signal, tag: Signal) -> Any:
+    def _walk(
+        self,
+        m: Module,
+        layer: Any,
+        following: Any,
+        step: Any,
+        loops: LoopNest,
+        begin: Signal,
+        tap_end: Signal,
+    ) -> Signal:
+        """Follow the operands through their map; return whether the one that waits lies in padding."""
+        offset = Signal(signed(len(self.read_address) + 1))  # of the word, from the start of its map
+        x = Signal(signed(PIXEL_BITS))
+        y = Signal(signed(PIXEL_BITS))
+        outside = Signal()
+        base = Mux(layer.source_input, Mux(self.input_half, self._geometry.input_words, 0), layer.source_base)
+        # As unsigned numbers negative ones are large.
+        m.d.comb += [
+            self.read_address.eq(base + step.plane + offset),
+            outside.eq((x.as_unsigned() >= layer.source_width) | (y.as_unsigned() >= layer.source_height)),
+        ]
+        with m.If(begin):
+            m.d.sync += [
+                offset.eq(following.start_address),
+                x.eq(following.start_x),
+                y.eq(following.start_y),
+            ]
+        with m.Elif(tap_end):
+            with m.If(~loops.word_last):
+                m.d.sync += offset.eq(offset + layer.planes)
+            stepping = loops.word_last
+            for level, loop in zip(LEVELS, reversed(list(LOOPS)[:-1]), strict=True):
+                last = getattr(loops, f"{loop}_last")
+                with m.If(stepping & ~last):
+                    m.d.sync += [
+                        offset.eq(offset + layer[f"address_{level}"]),
+                        x.eq(x + layer[f"x_{level}"]),
+                        y.eq(y + layer[f"y_{level}"]),
+                    ]
+                stepping = stepping & last
+        return outside
+
+    def _rows(
+        self,
+        m: Module,
+        layer: Any,
+        following: Any,
+        step: Any,
+        loops: LoopNest,
+        begin: Signal,
+        tap_end: Signal,
+        group_end: Signal,
+    ) -> tuple[Value, Signal]:
+        """Return the row of weights and the row of thresholds that belong to the beat that waits."""
+        g = self._geometry
+        row = Signal.like(self.row)  # of the word's first plane
+        group_row = Signal.like(self.row)
+        threshold_row = Signal.like(self.threshold_read_row)
+        next_row = Signal.like(self.row)
+        m.d.comb += next_row.eq(row + (layer.weight_planes if g.weight_planes > 1 else 1))
+        with m.If(begin):
+            m.d.sync += [
+                row.eq(following.row_base),
+                group_row.eq(following.row_base),
+                threshold_row.eq(following.threshold_base),
+            ]
+        with m.Elif(tap_end):
+            sum_end = loops.word_last & loops.kernel_x_last & loops.kernel_y_last
+            with m.If(~sum_end):
+                m.d.sync += row.eq(next_row)
+            with m.Elif(~group_end):  # the next sum of the pooling window
+                m.d.sync += row.eq(group_row)
+            with m.Elif(~loops.group_last):
+                m.d.sync += [row.eq(next_row), group_row.eq(next_row), threshold_row.eq(threshold_row + 1)]
+            with m.Else():
+                m.d.sync += [
+                    row.eq(layer.row_base),
+                    group_row.eq(layer.row_base),
+                    threshold_row.eq(layer.threshold_base),
+                ]
+        return (row + step.weight_plane if g.weight_planes > 1 else row), threshold_row
+
+    def _group(
+        self, m: Module, layer: Any, loops: LoopNest, images: Signal, tag: Signal, last_pixel: Signal
+    ) -> Any:
         group = Signal(GroupInfo(self._geometry))
         m.d.comb += [
             group.logits.eq(layer.output_logits),
-            group.first.eq(loops.group_first),
-            group.last.eq(loops.group_last),
+            group.first.eq(loops.group_first & loops.position_x_first & loops.position_y_first),
+            group.last_of_pixel.eq(loops.group_last),
+            group.last.eq(loops.group_last & last_pixel),
             group.neurons.eq(Mux(loops.group_last, layer.last_group_neurons, self._geometry.banks)),
             group.images.eq(images),
             group.destination.eq(layer.destination_base),
@@ -284,6 +434,7 @@ class Engine(wiring.Component):
         tag: Signal,
         layer_end: Signal,
         next_valid: Signal,
+        outside: Signal,
     ) -> Signal:
         """Whether the beat has to wait; one condition for each kind of stall of the Timing section."""
         source_draining = Signal()  # the layer before still writes what this layer reads
@@ -301,10 +452,10 @@ class Engine(wiring.Component):
 
         stalls = {
             "input": layer.source_input & ~self.input_full,
-            "operand": ~layer.source_input & source_draining & ~written,
+            "operand": ~layer.source_input & source_draining & ~written & ~outside,
             "drain": group_end & (timer != 0),
             "result": group_end & layer.output_logits & loops.group_first & ~self.results_free,
-            "descriptor": group_end & loops.group_last & ~next_valid,
+            "descriptor": group_end & group.last & ~next_valid,
         }
         stalled = Signal()
         for name, condition in stalls.items():
@@ -322,7 +473,7 @@ class Engine(wiring.Component):
         g = self._geometry
         size = chunk_bits(g)
         chunks = sum((group.neurons > start for start in range(0, g.banks, size)), Const(0))
-        flush = group.last & is_ragged(g)
+        flush = group.last_of_pixel & is_ragged(g)
         bits = chunks + flush
         if g.memory.activation_generators:
             bits = bits + self.write_wait_clocks * group_words(g)
@@ -335,13 +486,19 @@ class Engine(wiring.Component):
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
         m.d.comb += [
+            self.control.paired.eq(stages[1].paired),
             self.control.sum_enable.eq(stages[2].valid),
-            self.control.sum_first.eq(stages[2].first_plane),
-            self.threshold_read_enable.eq(stages[2].valid & stages[2].first_word & stages[2].last_plane),
+            self.control.sum_first.eq(stages[2].first_step),
+            self.control.sum_shift.eq(stages[2].shift),
+            self.control.sum_negative.eq(stages[2].negative),
+            self.threshold_read_enable.eq(stages[2].valid & stages[2].first_word & stages[2].last_step),
             self.threshold_read_row.eq(stages[2].threshold_row),
-            self.control.accumulate_enable.eq(stages[3].valid & stages[3].last_plane),
+            self.control.accumulate_enable.eq(stages[3].valid & stages[3].last_step),
             self.control.accumulate_first.eq(stages[3].first_word),
             self.control.accumulate_from_zero.eq(stages[3].group.logits),
+            self.control.pool_enable.eq(stages[4].valid & stages[4].sum_end),
+            self.control.pool_first.eq(stages[4].pool_first),
+            self.control.pool_flipped.eq(stages[4].pool_flipped),
             self.capture.eq(stages[4].valid & stages[4].group_end),
             self.group.eq(stages[4].group),
         ]

@@ -19,7 +19,7 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.placement import Placement, place, program_rows
 from spinbnn.hw import program_stream
 from spinbnn.hw.accelerator import Accelerator
-from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.library import TOP, ports, used
 from spinbnn.hw.manifest import Manifest
 from spinbnn.hw.register_documents import c_header, register_document
@@ -189,6 +189,7 @@ def _network_images(network: Network, placement: Placement) -> dict[str, str]:
     ]
     return {
         "descriptors.hex": _hex(descriptor_words(network, placement).ravel(), 8),
+        "steps.hex": _hex(step_words(placement).ravel(), 8),
         "thresholds.hex": _hex(threshold_words(network, placement, geometry).ravel(), 8),
         "logits.hex": _hex(logit_words(network).ravel(), 8),
         "program.hex": "".join(stream),

@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.hw.cells import Ram, popcount
+from spinbnn.hw.cells import Ram
 from spinbnn.hw.library import Library
+from spinbnn.hw.xnor_popcount import largest_count, weighted_count
 
 
 def chunk_bits(geometry: Geometry) -> int:
@@ -53,12 +54,13 @@ class Lane(wiring.Component):
         Writes a plane's word into the input buffer.
     read_enable, read_input, read_address
         Fetches an operand word, in the clock in which its beat is issued.
-    from_input, is_unsigned, tail_mask
-        About the beat issued in the clock before: where it was read, its kind, its valid bits.
+    from_input, is_unsigned, paired, outside, pad_ones, pad_masked, tail_mask
+        About the beat issued in the clock before: where it was read, its kind, whether it holds two planes,
+        whether it lies in padding, whether padding is +1 and whether it adds nothing, its valid bits.
     operand, mask : Out(word_bits)
         Operand and valid bits, the clock after issue.
     mask_count : Out
-        Population count of the mask, one clock later.
+        Weighted count of the mask, one clock later.
     bits : In(banks)
         The banks' binary activations.
     pack : In(PackControl)
@@ -85,10 +87,14 @@ class Lane(wiring.Component):
                 "read_address": In(operand_address_bits(g)),
                 "from_input": In(1),
                 "is_unsigned": In(1),
+                "paired": In(1),
+                "outside": In(1),
+                "pad_ones": In(1),
+                "pad_masked": In(1),
                 "tail_mask": In(g.word_bits),
                 "operand": Out(g.word_bits),
                 "mask": Out(g.word_bits),
-                "mask_count": Out(range(g.word_bits + 1)),
+                "mask_count": Out(range(largest_count(g) + 1)),
                 "bits": In(g.banks),
                 "pack": In(PackControl(g)),
                 "present": In(1),
@@ -109,6 +115,8 @@ class Lane(wiring.Component):
         g = self._geometry
         inputs = Ram(m, "inputs", g.word_bits, 2 * g.input_words)
         activations = Ram(m, "activations", g.word_bits, g.activation_words)
+        stored = Signal(g.word_bits)
+        masked = Signal()
         m.d.comb += [
             inputs.read_enable.eq(self.read_enable & self.read_input),
             inputs.read_address.eq(self.read_address),
@@ -120,10 +128,14 @@ class Lane(wiring.Component):
             activations.write_enable.eq(self.activation_write_enable),
             activations.write_address.eq(self.activation_write_address),
             activations.write_data.eq(self.activation_write_data),
-            self.operand.eq(Mux(self.from_input, inputs.read_data, activations.read_data)),
-            self.mask.eq(self.tail_mask & Mux(self.is_unsigned, self.operand, ~0)),
+            stored.eq(Mux(self.from_input, inputs.read_data, activations.read_data)),
+            self.operand.eq(Mux(self.outside, self.pad_ones.replicate(g.word_bits), stored)),
+            masked.eq(self.outside & self.pad_masked),
+            self.mask.eq(
+                self.tail_mask & Mux(self.is_unsigned, self.operand, ~masked.replicate(g.word_bits))
+            ),
         ]
-        m.d.sync += self.mask_count.eq(popcount(m, "mask_popcount", self.mask))
+        m.d.sync += self.mask_count.eq(weighted_count(m, g, "mask", self.mask, self.paired))
 
     def _elaborate_packer(self, m: Module) -> None:
         g, pack = self._geometry, self.pack

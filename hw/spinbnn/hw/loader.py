@@ -53,7 +53,7 @@ class ImageLoader(wiring.Component):
                 "start": In(1),
                 "running": In(1),
                 "images": In(32),
-                "last_element": In(16),
+                "last_element": In(24),
                 "last_plane": In(range(MAX_PLANES)),
                 "consumed": In(1),
                 "full": Out(1),
@@ -76,7 +76,7 @@ class ImageLoader(wiring.Component):
         images_left = Signal(32)
         lane = Signal(range(g.lanes))
         beat = Signal(range(beats_per_word))
-        beat_of_image = Signal(16)
+        beat_of_image = Signal(24)
         address = Signal(range(g.input_words))
         plane = Signal(range(MAX_PLANES))
         writing = Signal()

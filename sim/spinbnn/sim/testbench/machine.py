@@ -20,8 +20,14 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import Placement, ProgramPacket
 from spinbnn.hw import program_stream
-from spinbnn.hw.accelerator import TABLE_DESCRIPTORS, TABLE_LOGITS, TABLE_MISMATCH, TABLE_THRESHOLDS
-from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.accelerator import (
+    TABLE_DESCRIPTORS,
+    TABLE_LOGITS,
+    TABLE_MISMATCH,
+    TABLE_STEPS,
+    TABLE_THRESHOLDS,
+)
+from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.registers import REGISTERS, Register
 from spinbnn.sim.spec import StallProfile
 from spinbnn.sim.testbench.axi_lite import AxiLite
@@ -229,6 +235,7 @@ class Machine:
     async def load_network(self, network: Network, placement: Placement) -> None:
         """Write descriptors, thresholds and logit words, and the numbers that describe the images."""
         await self._write_table(TABLE_DESCRIPTORS, descriptor_words(network, placement))
+        await self._write_table(TABLE_STEPS, step_words(placement))
         await self._write_table(TABLE_THRESHOLDS, threshold_words(network, placement, self.geometry))
         await self._write_table(TABLE_LOGITS, logit_words(network))
         await self.write("LAYERS", len(network.layers))
