@@ -90,7 +90,9 @@ def test_forward_over_several_blocks_of_images() -> None:
 
 
 def test_forward_of_no_images() -> None:
-    assert forward(random_network([20, 30, 5]), np.zeros((0, 20), dtype=np.uint8)).shape == (0, 5)
+    network, none = random_network([20, 30, 5]), np.zeros((0, 20), dtype=np.uint8)
+    assert forward(network, none).shape == (0, 5)
+    assert [layer.sums.shape for layer in trace(network, none)] == [(0, 30), (0, 5)]
 
 
 def test_trace_shows_every_layer() -> None:

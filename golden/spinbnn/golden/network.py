@@ -271,7 +271,7 @@ def _layer_traces(network: Network, x: NDArray[np.uint8], store: Store | None = 
         bits = _codes(layer, sums)
         if bits is not None and store is not None:
             bits = store(index, bits)
-        yield LayerTrace(sums.reshape(len(x), -1), bits)
+        yield LayerTrace(sums.reshape(len(x), sums.shape[1] * sums.shape[2]), bits)
         if bits is not None:
             x = bits
 
@@ -286,7 +286,8 @@ def _integers(layer: Layer, sums: Ints) -> Ints:
             sums = windows.max(axis=(-2, -1))
         else:
             sums = windows.sum(axis=(-2, -1), dtype=np.int32)
-    return sums.reshape(len(sums), -1, layer.neurons)
+    height, width, neurons = integer_shape(layer)
+    return sums.reshape(len(sums), height * width, neurons)
 
 
 def _windows(pool: Pool, maps: NDArray[Any]) -> NDArray[Any]:
@@ -311,7 +312,7 @@ def _codes(layer: Layer, sums: Ints) -> Bits | None:
         assert layer.pool is not None
         maps = activations.reshape(len(sums), *layer.sum_shape, layer.neurons)
         activations = _windows(layer.pool, maps).max(axis=(-2, -1))
-    return (activations & (modulus - 1)).astype(np.uint8).reshape(len(sums), -1)
+    return (activations & (modulus - 1)).astype(np.uint8).reshape(len(sums), layer.outputs)
 
 
 def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> list[LayerTrace]:

@@ -1,19 +1,32 @@
-"""The slow reference: one bit after the other in plain Python, to check the fast path against.
+"""The slow reference: one element after the other in plain Python, to check the fast path against.
 
 It shares no code with the fast path. Of its dataclasses it reads only the fields.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import compress
+from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 from bitarray import bitarray
 from numpy.typing import NDArray
 
-from spinbnn.golden.layers import Threshold
+from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold
 from spinbnn.golden.network import Network
 
 _MASK = 2**64 - 1
+
+Map = list[list[list[int]]]
+"""Integers by row, column and channel."""
+
+
+class LayerIntegers(NamedTuple):
+    """What one layer computed of one image; maps are flattened, channels fastest, then columns, then rows."""
+
+    sums: list[int]
+    """What its head met: behind ReLU, pooling of integers and the residual."""
+    codes: list[int] | None
+    """Its activations: 1 and 0 for +1 and -1, two's complement of negative ones; None in the last layer."""
 
 
 def row_bits(words: NDArray[np.uint64], count: int) -> bitarray:
@@ -26,23 +39,122 @@ def row_bits(words: NDArray[np.uint64], count: int) -> bitarray:
 
 def forward(network: Network, image: Iterable[int]) -> list[int]:
     """Return the logits of one image, given as its elements."""
+    head = network.layers[-1].head
+    assert isinstance(head, Affine)
+    sums = trace(network, image)[-1].sums
+    return [int(head.scale[n]) * total + int(head.bias[n]) for n, total in enumerate(sums)]
+
+
+def trace(network: Network, image: Iterable[int]) -> list[LayerIntegers]:
+    """Return what every layer computed of one image, given as its elements."""
     values = [int(element) for element in image]
     if network.input_signed:
         values = [1 if value else -1 for value in values]
+    traced = []
+    integers: dict[str, Map] = {}
     for layer in network.layers:
-        sums = []
-        for weights in layer.weights:
-            row = row_bits(weights, layer.inputs)
-            sums.append(sum(compress(values, row)) - sum(compress(values, ~row)))  # weights +1, weights -1
-        if isinstance(layer.head, Threshold):
-            values = []
-            for neuron, total in enumerate(sums):
-                above = total >= int(layer.head.values[neuron])
-                values.append(1 if above != bool(layer.head.flip[neuron]) else -1)
+        sums = _convolution(layer, values) if isinstance(layer, Conv) else [[_products(layer, values)]]
+        pool = layer.pool if isinstance(layer, Conv) else None
+        if layer.relu:
+            sums = [[[max(0, total) for total in pixel] for pixel in row] for row in sums]
+        if pool is not None and pool.kind in ("max", "sum"):
+            sums = _pooled(pool, sums)
+        if layer.residual is not None:
+            sums = _added(sums, integers[layer.residual])
+        integers[layer.name] = sums
+        if isinstance(layer.head, Affine):
+            traced.append(LayerIntegers(_flat(sums), None))
+            break
+        activations = [[_activations(layer.head, pixel) for pixel in row] for row in sums]
+        if pool is not None and pool.kind == "or":
+            activations = _pooled(pool, activations)
+        values = _flat(activations)
+        traced.append(LayerIntegers(_flat(sums), [_code(layer.head, value) for value in values]))
+    return traced
+
+
+def _weights(layer: Dense | Conv, length: int) -> list[list[int]]:
+    """Return the weights of every neuron as integers."""
+    planes = layer.weights if layer.weights.ndim == 3 else [layer.weights]
+    neurons = [[0] * length for _ in range(len(planes[0]))]
+    for shift, plane in zip(layer.weight_shifts, planes, strict=True):
+        for weights, words in zip(neurons, plane, strict=True):
+            for k, bit in enumerate(row_bits(words, length)):
+                weights[k] += 2**shift if bit else -(2**shift)
+    return neurons
+
+
+def _products(layer: Dense, values: list[int]) -> list[int]:
+    return [sum(map(mul, weights, values)) for weights in _weights(layer, layer.inputs)]
+
+
+def _convolution(layer: Conv, values: list[int]) -> Map:
+    height, width, channels = layer.input_shape
+    kernel_height, kernel_width = layer.kernel
+    top, left, bottom, right = layer.padding
+    neurons = _weights(layer, kernel_height * kernel_width * channels)
+
+    def element(y: int, x: int, channel: int) -> int:
+        if 0 <= y < height and 0 <= x < width:
+            return values[(y * width + x) * channels + channel]
+        return layer.pad_value
+
+    sums: Map = []
+    for first_y in range(-top, height + bottom - kernel_height + 1, layer.stride[0]):
+        sums.append([])
+        for first_x in range(-left, width + right - kernel_width + 1, layer.stride[1]):
+            window = [
+                element(first_y + ky, first_x + kx, channel)
+                for ky in range(kernel_height)
+                for kx in range(kernel_width)
+                for channel in range(channels)
+            ]
+            sums[-1].append([sum(map(mul, weights, window)) for weights in neurons])
+    return sums
+
+
+def _pooled(pool: Pool, pixels: Map) -> Map:
+    combine = sum if pool.kind == "sum" else max
+    pooled: Map = []
+    for first_y in range(0, len(pixels) - pool.size[0] + 1, pool.stride[0]):
+        pooled.append([])
+        for first_x in range(0, len(pixels[0]) - pool.size[1] + 1, pool.stride[1]):
+            window = [
+                pixels[first_y + y][first_x + x] for y in range(pool.size[0]) for x in range(pool.size[1])
+            ]
+            pooled[-1].append([combine(channel) for channel in zip(*window, strict=True)])
+    return pooled
+
+
+def _added(one: Map, other: Map) -> Map:
+    return [
+        [[a + b for a, b in zip(*pixels, strict=True)] for pixels in zip(*rows, strict=True)]
+        for rows in zip(one, other, strict=True)
+    ]
+
+
+def _activations(head: Threshold | MultiThreshold, sums: list[int]) -> list[int]:
+    """Return the activations of the neurons of one pixel."""
+    activations = []
+    for neuron, total in enumerate(sums):
+        flip = bool(head.flip[neuron])
+        if isinstance(head, Threshold):
+            above = total >= int(head.values[neuron])
+            activations.append(1 if above != flip else -1)
         else:
-            scale, bias = layer.head.scale, layer.head.bias
-            return [int(scale[neuron]) * total + int(bias[neuron]) for neuron, total in enumerate(sums)]
-    raise AssertionError("a network ends in logits")
+            reached = [total >= int(value) for value in head.values[:, neuron]]
+            activations.append(head.low + sum(above != flip for above in reached))
+    return activations
+
+
+def _code(head: Threshold | MultiThreshold, activation: int) -> int:
+    if isinstance(head, Threshold):
+        return 1 if activation == 1 else 0
+    return activation % (1 << head.bits)
+
+
+def _flat(pixels: Map) -> list[int]:
+    return [value for row in pixels for pixel in row for value in pixel]
 
 
 class Sfc64:

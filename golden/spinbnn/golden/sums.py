@@ -95,7 +95,8 @@ def layer_sums(layer: Dense | Conv, x: NDArray[np.uint8], bits: int, kind: str) 
         odd_layer = replace(layer, weights=layer.odd_plane_weights, odd_plane_weights=None)
         sums = matrix_sums(layer, windows & even, bits, kind)
         sums += matrix_sums(odd_layer, windows & ~even, bits, kind)
-    sums = sums.reshape(len(x), -1, layer.neurons)
+    height, width = layer.sum_shape
+    sums = sums.reshape(len(x), height * width, layer.neurons)
     if kind == "bipolar" and layer.pad_value == 0 and any(layer.padding):
         # A padding pixel was taken as -1: add the weights that it met.
         outside = unfold(layer, np.zeros((1, *layer.input_shape), dtype=np.uint8), 1)
@@ -121,7 +122,8 @@ def unfold(layer: Conv, maps: NDArray[np.uint8], fill: int) -> NDArray[np.uint8]
     padded = np.pad(maps, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
     windows = sliding_window_view(padded, layer.kernel, axis=(1, 2))  # n, y, x, C, ky, kx
     windows = windows[:, :: layer.stride[0], :: layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
-    return windows.reshape(len(maps), -1, layer.sum_length)
+    height, width = layer.sum_shape
+    return windows.reshape(len(maps), height * width, layer.sum_length)
 
 
 def matrix_sums(layer: Dense | Conv, x: NDArray[np.uint8], bits: int, kind: str) -> Ints:
