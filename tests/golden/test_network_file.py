@@ -13,12 +13,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import NetworkFileError
-from spinbnn.golden.layers import Dense, Threshold
+from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import SCHEMA_VERSION, load_network, save_network
 
 NETWORK = random_network([70, 9, 5, 3], input_bits=4, seed=1)
+
+
+def convolutional() -> Network:
+    """Return a network in which no field of a layer is its default."""
+    random = np.random.default_rng(6)
+    wide = Conv(
+        "wide",
+        pack(random.integers(0, 2, (3, 5, 90))),
+        (6, 7, 15),
+        (2, 3),
+        MultiThreshold(np.sort(random.integers(-9, 9, (5, 5)), axis=0), random.random(5) < 0.5, 4, -3),
+        stride=(1, 2),
+        padding=(1, 0, 2, 3),
+        pool=Pool("or", (2, 2), (3, 1)),
+        weight_shifts=(0, 0, 2),
+        relu=True,
+    )
+    unsigned = MultiThreshold(np.array([[0] * 5]), np.array([False] * 5), 1, 0)
+    deep = Conv(
+        "deep", pack(random.integers(0, 2, (5, 5))), wide.output_shape, (1, 1), unsigned, pool=wide.pool
+    )
+    flat = Dense("flat", pack(random.integers(0, 2, (2, 4, deep.outputs))), deep.outputs,
+                 Threshold(np.arange(4), random.random(4) < 0.5), (1, 3), relu=True)  # fmt: skip
+    again = Conv("again", pack(random.integers(0, 2, (4, 36))), (1, 1, 4), (3, 3), flat.head,
+                 padding=(1, 1, 1, 1), pad_value=-1, residual="flat")  # fmt: skip
+    last = Dense("last", pack(random.integers(0, 2, (2, 4))), 4, Affine(np.array([3, -4]), np.array([5, 6])))
+    return Network("convolutional", (wide, deep, flat, again, last), 2, False, {})
+
+
+CONVOLUTIONAL = convolutional()
 
 
 @pytest.fixture
@@ -55,6 +86,7 @@ def rewrite_header(path: Path, change: Callable[[dict[str, Any]], object]) -> No
     "network",
     [
         NETWORK,
+        CONVOLUTIONAL,
         random_network([784, 100, 10], seed=2),
         random_network([1, 1], 1, True),
         Network(
@@ -80,6 +112,9 @@ def test_bytes_depend_on_the_network_alone(
     assert (tmp_path / "reordered.npz").read_bytes() == (tmp_path / "ordered.npz").read_bytes()
 
 
+PLAIN = {"kind": "dense", "weight_shifts": [0], "relu": False, "residual": None}
+
+
 def test_numpy_reads_the_members(path: Path) -> None:
     arrays = arrays_of(path)
     assert list(arrays) == [
@@ -96,12 +131,82 @@ def test_numpy_reads_the_members(path: Path) -> None:
         "input_signed": False,
         "metadata": {"seed": 1},
         "layers": [
-            {"name": "layer0", "inputs": 70, "outputs": 9, "head": "threshold"},
-            {"name": "layer1", "inputs": 9, "outputs": 5, "head": "threshold"},
-            {"name": "layer2", "inputs": 5, "outputs": 3, "head": "affine"},
+            {**PLAIN, "name": "layer0", "inputs": 70, "neurons": 9, "head": {"kind": "threshold"}},
+            {**PLAIN, "name": "layer1", "inputs": 9, "neurons": 5, "head": {"kind": "threshold"}},
+            {**PLAIN, "name": "layer2", "inputs": 5, "neurons": 3, "head": {"kind": "affine"}},
         ],
     }
     assert np.array_equal(arrays["layer0.weights"], NETWORK.layers[0].weights)
+
+
+def test_fields_of_a_convolution(tmp_path: Path) -> None:
+    save_network(CONVOLUTIONAL, tmp_path / "n.npz")
+    arrays = arrays_of(tmp_path / "n.npz")
+    wide, _, flat, again, _ = json.loads(arrays["header"].tobytes())["layers"]
+    assert wide == {
+        "kind": "conv",
+        "name": "wide",
+        "neurons": 5,
+        "input_shape": [6, 7, 15],
+        "kernel": [2, 3],
+        "stride": [1, 2],
+        "padding": [1, 0, 2, 3],
+        "pad_value": 0,
+        "pool": {"kind": "or", "size": [2, 2], "stride": [3, 1]},
+        "head": {"kind": "multi_threshold", "bits": 4, "low": -3},
+        "weight_shifts": [0, 0, 2],
+        "relu": True,
+        "residual": None,
+    }
+    assert flat["weight_shifts"] == [1, 3]
+    assert (again["pool"], again["pad_value"], again["residual"]) == (None, -1, "flat")
+    assert arrays["layer0.weights"].shape == (3, 5, 2)
+    assert arrays["layer0.threshold"].shape == (5, 5)
+    assert arrays["layer1.threshold"].shape == (1, 5)
+
+
+def to_version_1(header: dict[str, Any]) -> None:
+    header["schema_version"] = 1
+    header["layers"] = [
+        {
+            "name": layer["name"],
+            "inputs": layer["inputs"],
+            "outputs": layer["neurons"],
+            "head": layer["head"]["kind"],
+        }
+        for layer in header["layers"]
+    ]
+
+
+def test_files_of_version_1_are_read(path: Path) -> None:
+    rewrite_header(path, to_version_1)
+    assert load_network(path) == NETWORK
+
+
+VERSION_1_HEADERS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (
+        lambda header: header["layers"][1].pop("outputs"),
+        "header of layer 1 lacks 'outputs', expected head, inputs, name, outputs",
+    ),
+    (
+        lambda header: header["layers"][1].update(relu=False),
+        "header of layer 1 has an unknown 'relu', expected head, inputs, name, outputs",
+    ),
+    (
+        lambda header: header["layers"][1].update(head="conv"),
+        'header of layer 1: head has kind "conv", expected "threshold", "multi_threshold" or "affine"',
+    ),
+    (lambda header: header.update(layers=[7]), "header of layer 0 is 7, expected a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("change", "text"), VERSION_1_HEADERS)
+def test_wrong_headers_of_version_1(
+    path: Path, change: Callable[[dict[str, Any]], object], text: str
+) -> None:
+    rewrite_header(path, to_version_1)
+    rewrite_header(path, change)
+    rejects(path, text)
 
 
 def test_what_numpy_writes_is_read(path: Path) -> None:
@@ -224,7 +329,8 @@ def test_wrong_members(path: Path, name: str, value: Any, text: str) -> None:
         ),
         (
             b"[1]",
-            "header has schema_version null, expected 1: export the network with this version of spinbnn",
+            "header has schema_version null, "
+            "expected 1 or 2: export the network with this version of spinbnn",
         ),
     ],
 )
@@ -241,9 +347,11 @@ def set_header(**fields: Any) -> Callable[[dict[str, Any]], None]:
     return lambda header: header.update(fields)
 
 
-VERSION_CURE = f"expected {SCHEMA_VERSION}: export the network with this version of spinbnn"
+VERSION_CURE = f"expected 1 or {SCHEMA_VERSION}: export the network with this version of spinbnn"
+DENSE_KEYS = "head, inputs, kind, name, neurons, relu, residual, weight_shifts"
+HEAD_KINDS = 'expected "threshold", "multi_threshold" or "affine"'
 HEADERS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
-    (set_header(schema_version=2), f"header has schema_version 2, {VERSION_CURE}"),
+    (set_header(schema_version=3), f"header has schema_version 3, {VERSION_CURE}"),
     (set_header(schema_version="1"), f'header has schema_version "1", {VERSION_CURE}'),
     (set_header(schema_version=True), f"header has schema_version true, {VERSION_CURE}"),
     (lambda header: header.pop("schema_version"), f"header has schema_version null, {VERSION_CURE}"),
@@ -261,13 +369,40 @@ HEADERS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (set_header(layers=[7]), "header of layer 0 is 7, expected a JSON object"),
     (
         lambda header: header["layers"][1].pop("head"),
-        "header of layer 1 lacks 'head', expected head, inputs, name, outputs",
+        f"header of layer 1 lacks 'head', expected {DENSE_KEYS}",
     ),
-    (set_layer(2, head="conv"), 'header of layer 2 has head "conv", expected "threshold" or "affine"'),
-    (set_layer(2, head=[]), 'header of layer 2 has head [], expected "threshold" or "affine"'),
+    (set_layer(1, kernel=[1, 1]), f"header of layer 1 has an unknown 'kernel', expected {DENSE_KEYS}"),
+    (
+        lambda header: header["layers"][0].pop("kind"),
+        'header of layer 0 has kind null, expected "dense" or "conv"',
+    ),
+    (set_layer(0, kind=["conv"]), 'header of layer 0 has kind ["conv"], expected "dense" or "conv"'),
+    (set_layer(2, head="affine"), 'header of layer 2: head is "affine", expected a JSON object'),
+    (set_layer(2, head={"kind": "conv"}), f'header of layer 2: head has kind "conv", {HEAD_KINDS}'),
+    (set_layer(2, head={"kind": {}}), f"header of layer 2: head has kind {{}}, {HEAD_KINDS}"),
+    (
+        set_layer(0, head={"kind": "multi_threshold", "bits": 2}),
+        "header of layer 0: head lacks 'low', expected bits, kind, low",
+    ),
+    (
+        set_layer(0, head={"kind": "threshold", "bits": 2}),
+        "header of layer 0: head has an unknown 'bits', expected kind",
+    ),
     (set_layer(0, inputs=70.0), "header of layer 0 has inputs 70.0, expected a positive integer"),
-    (set_layer(0, outputs=0), "header of layer 0 has outputs 0, expected a positive integer"),
-    (set_layer(0, outputs=True), "header of layer 0 has outputs true, expected a positive integer"),
+    (set_layer(0, neurons=0), "header of layer 0 has neurons 0, expected a positive integer"),
+    (set_layer(0, neurons=True), "header of layer 0 has neurons true, expected a positive integer"),
+    (set_layer(0, weight_shifts=0), "header of layer 0 has weight_shifts 0, expected a list of integers"),
+    (set_layer(0, weight_shifts=[]), "header of layer 0 has weight_shifts [], expected a list of integers"),
+    (set_layer(0, weight_shifts=[8]), "layer 'layer0': a weight shift must be an integer from 0 to 7, not 8"),
+    (
+        set_layer(0, weight_shifts=[0, 1]),
+        "member 'layer0.weights' is uint64 of shape (9, 2), expected uint64 of shape (2, 9, 2)",
+    ),
+    (set_layer(0, relu=1), "layer 'layer0': relu must be true or false, not 1"),
+    (
+        set_layer(1, residual="layer1"),
+        "layer 'layer1': residual must be the name of an earlier layer, not 'layer1'",
+    ),
     (
         set_layer(1, inputs=10**30),
         f"member 'layer1.weights' is uint64 of shape (5, 1), expected uint64 of shape (5, {10**30 // 64})",
@@ -295,6 +430,54 @@ HEADERS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 def test_wrong_headers(path: Path, change: Callable[[dict[str, Any]], object], text: str) -> None:
     rewrite_header(path, change)
     rejects(path, text)
+
+
+CONVOLUTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"input_shape": [6, 7]}, "header of layer 0 has input_shape [6, 7], expected 3 positive integers"),
+    ({"kernel": [2, 0]}, "header of layer 0 has kernel [2, 0], expected 2 positive integers"),
+    ({"kernel": 3}, "header of layer 0 has kernel 3, expected 2 positive integers"),
+    ({"stride": 1}, "layer 'wide': stride must be 2 integers, not 1"),
+    ({"padding": [1, 1]}, "layer 'wide': padding must be 4 integers, not (1, 1)"),
+    ({"pad_value": 2}, "layer 'wide': pad_value must be an integer from -1 to 1, not 2"),
+    ({"pad_value": 1}, "layer 'wide': pad_value must be 0 for inputs that are not +1 and -1, not 1"),
+    ({"pool": 2}, "header of layer 0: pool is 2, expected a JSON object"),
+    ({"pool": {"kind": "or"}}, "header of layer 0: pool lacks 'size', expected kind, size, stride"),
+    (
+        {"pool": {"kind": ["or"], "size": [1, 1], "stride": [1, 1]}},
+        "pooling must be max, sum or or, not ('or',)",
+    ),
+    (
+        {"kernel": [2, 9]},
+        "member 'layer0.weights' is uint64 of shape (3, 5, 2), expected uint64 of shape (3, 5, 5)",
+    ),
+    (
+        {"neurons": 6},
+        "member 'layer0.weights' is uint64 of shape (3, 5, 2), expected uint64 of shape (3, 6, 2)",
+    ),
+    (
+        {"head": {"kind": "multi_threshold", "bits": 5, "low": 0}},
+        "bits of an activation must be an integer from 1 to 4, not 5",
+    ),
+    (
+        {"head": {"kind": "threshold"}},
+        "member 'layer0.threshold' is int32 of shape (5, 5), expected int32 of shape (5)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), CONVOLUTIONS)
+def test_wrong_headers_of_convolutions(tmp_path: Path, fields: dict[str, Any], text: str) -> None:
+    path = tmp_path / "n.npz"
+    save_network(CONVOLUTIONAL, path)
+    rewrite_header(path, set_layer(0, **fields))
+    rejects(path, text)
+
+
+def test_wrong_thresholds_of_several_bits(tmp_path: Path) -> None:
+    path = tmp_path / "n.npz"
+    save_network(CONVOLUTIONAL, path)
+    rewrite(path, layer0__threshold=np.zeros((5, 4), dtype=np.int32))
+    rejects(path, "member 'layer0.threshold' is int32 of shape (5, 4), expected int32 of shape (n, 5)")
 
 
 def test_bits_beyond_the_last_input(path: Path) -> None:
@@ -404,7 +587,7 @@ def test_writing_onto_a_folder(tmp_path: Path) -> None:
 
 
 def test_thresholds_keep_their_polarity(path: Path) -> None:
-    loaded: Dense = load_network(path).layers[0]
+    loaded = load_network(path).layers[0]
     intended = NETWORK.layers[0].head
     assert isinstance(loaded.head, Threshold)
     assert isinstance(intended, Threshold)
