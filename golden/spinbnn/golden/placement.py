@@ -45,7 +45,7 @@ class LayerPlacement:
     last_group_neurons : int
         Neurons of the last group, 1 to B.
     tail_bits : int
-        Valid bits of the last word of a tap, 1 to W.
+        Valid bits of the last word of a tap, 1 to W; W where planes are paired, 0 beyond their inputs.
     steps : tuple of Step
         What is done with each word.
     paired : bool
@@ -266,7 +266,7 @@ def _with_unfolded_windows(
         placed,
         words=words,
         planes=words_for(inputs.bits, 2) if paired else inputs.bits,
-        tail_bits=k - (words - 1) * geometry.word_bits,
+        tail_bits=geometry.word_bits if paired else k - (words - 1) * geometry.word_bits,
         steps=layer_steps(inputs, layer.weight_shifts, paired=paired),
         paired=paired,
         weight_planes=len(layer.weight_shifts),

@@ -51,7 +51,8 @@ def weight_planes(integers: NDArray[Any]) -> WeightPlanes:
     Notes
     -----
     An odd integer w below ``2**Q`` is the sum of ``2**q`` times +1 or -1 for q = 0..Q-1: bit q of
-    ``(w + 2**Q - 1) / 2`` says which. Of other integers the double is such an odd number, plus or minus 1 in a plane of its own.
+    ``(w + 2**Q - 1) / 2`` says which. Of other integers the double is such an odd number,
+    plus or minus 1 in a plane of its own.
     """
     weights = np.asarray(integers)
     if weights.ndim != 2 or weights.dtype.kind not in "iu" or not weights.size:

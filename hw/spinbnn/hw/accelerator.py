@@ -23,10 +23,30 @@ from spinbnn.hw.program_stream import BEAT_BITS
 from spinbnn.hw.programmer import Programmer, has_passes
 from spinbnn.hw.registers import RegisterBlock
 from spinbnn.hw.results import ResultUnit
+from spinbnn.hw.unfolder import UnfoldingLoader
 
 IDENTIFICATION = 0x5350494E  # "SPIN"
 INTERFACE_VERSION = 3
 TABLE_DESCRIPTORS, TABLE_THRESHOLDS, TABLE_LOGITS, TABLE_MISMATCH, TABLE_STEPS = range(5)
+
+
+WINDOW_REGISTERS = {
+    "row": ("WINDOW_ROW", "value"),
+    "height": ("WINDOW_ROWS", "height"),
+    "segment": ("WINDOW_SEGMENT", "value"),
+    "window_rows": ("WINDOW_ROWS", "window_rows"),
+    "start_x": ("WINDOW_START_X", "value"),
+    "start_y": ("WINDOW_START_Y", "value"),
+    "start": ("WINDOW_START", "value"),
+    "step_x": ("WINDOW_STEP_X", "value"),
+    "step_y": ("WINDOW_STEP_Y", "value"),
+    "step_row": ("WINDOW_STEP_ROW", "value"),
+    "positions_x": ("WINDOW_POSITIONS", "x"),
+    "positions_y": ("WINDOW_POSITIONS", "y"),
+    "paired": ("WINDOW_FORMAT", "paired"),
+    "pad_ones": ("WINDOW_FORMAT", "pad_ones"),
+}
+"""The register and field of each field of `WindowLayout`."""
 
 
 class Accelerator(wiring.Component):
@@ -80,7 +100,7 @@ class Accelerator(wiring.Component):
         g = self._geometry
         registers = library.add(m, "registers", RegisterBlock(g, injector=self._injector))
         programmer = library.add(m, "programmer", Programmer(g, injector=self._injector))
-        loader = library.add(m, "loader", ImageLoader(g))
+        loader = self._loader(m, library, registers)
         engine = library.add(m, "engine", Engine(g))
         drain = library.add(m, "drain", Drain(g))
         results = library.add(m, "results", ResultUnit(g))
@@ -118,12 +138,21 @@ class Accelerator(wiring.Component):
         ]
         return m
 
+    def _loader(self, m: Module, library: Library, registers: RegisterBlock) -> ImageLoader | UnfoldingLoader:
+        g = self._geometry
+        if not g.image_elements:
+            return library.add(m, "loader", ImageLoader(g))
+        loader = library.add(m, "loader", UnfoldingLoader(g))
+        for name, (register, field) in WINDOW_REGISTERS.items():
+            m.d.comb += loader.windows[name].eq(getattr(registers, f"{register}_{field}"))
+        return loader
+
     def _control(
         self,
         m: Module,
         registers: RegisterBlock,
         programmer: Programmer,
-        loader: ImageLoader,
+        loader: ImageLoader | UnfoldingLoader,
         engine: Engine,
         results: ResultUnit,
         writer: ActivationWriter | None,
@@ -379,7 +408,12 @@ class Accelerator(wiring.Component):
                 m.d.comb += [bank.mismatch_write_enable.eq(Cat(enables)), bank.mismatch_write_data.eq(word)]
 
     def _connect_loader(
-        self, m: Module, registers: RegisterBlock, loader: ImageLoader, engine: Engine, lanes: list[Lane]
+        self,
+        m: Module,
+        registers: RegisterBlock,
+        loader: ImageLoader | UnfoldingLoader,
+        engine: Engine,
+        lanes: list[Lane],
     ) -> None:
         m.d.comb += [
             loader.last_element.eq(registers.IMAGE_ELEMENTS_value - 1),

@@ -152,8 +152,8 @@ class Bank(wiring.Component):
     def _pooled(self, m: Module, lane: int, reached: Value, flip: Signal) -> Value:
         """Return the activation of a pooling window, whose sums come one after the other.
 
-        The largest of several sums reaches the threshold if one of them does, and the flip is of what comes of
-        them. The largest of several activations is 1 if one of them is, and the flip is of each.
+        The largest of several sums reaches the threshold if one of them does, and the flip is of what comes
+        of them. The largest of several activations is 1 if one of them is, and the flip is of each.
         """
         control = self.control
         before = Signal(name=f"pooled_{lane}")

@@ -200,10 +200,10 @@ class Engine(wiring.Component):
         next_index = Signal(range(g.layers))
         next_valid = Signal()
         layer_end = Signal()
-        begin = Signal()  # the layer that follows begins in the next clock
-        m.d.comb += begin.eq(self.start | layer_end)
+        layer_begin = Signal()  # the layer that follows begins in the next clock
+        m.d.comb += layer_begin.eq(self.start | layer_end)
         following = self._descriptor_memory(m, next_index)
-        step = self._step_memory(m, following, begin)
+        step = self._step_memory(m, following, layer_begin)
 
         loops = library.add(m, "loops", LoopNest(LOOPS))
         for loop, field in LOOP_COUNTS.items():
@@ -223,8 +223,8 @@ class Engine(wiring.Component):
             batch_end.eq(layer_end & layer.output_logits),
         ]
 
-        outside = self._walk(m, layer, following, step, loops, begin, tap_end)
-        row, threshold_row = self._rows(m, layer, following, step, loops, begin, tap_end, group_end)
+        outside = self._walk(m, layer, following, step, loops, layer_begin, tap_end)
+        row, threshold_row = self._rows(m, layer, following, step, loops, layer_begin, tap_end, group_end)
         batch_images = Signal(range(g.lanes + 1))
         m.d.comb += batch_images.eq(Mux(images_left < g.lanes, images_left, g.lanes))
         group = self._group(m, layer, loops, batch_images, tag, last_pixel)
@@ -246,7 +246,7 @@ class Engine(wiring.Component):
             m.d.sync += images_left.eq(images_left - batch_images)
         with m.If(self.start):
             m.d.sync += images_left.eq(self.images)
-        with m.If(begin):
+        with m.If(layer_begin):
             m.d.sync += [
                 layer.eq(following),
                 tail_mask.eq((1 << following.tail_bits[: g.word_bits.bit_length()]) - 1),
@@ -304,7 +304,7 @@ class Engine(wiring.Component):
         m.d.comb += following.eq(Cat(*words))
         return following
 
-    def _step_memory(self, m: Module, following: Any, begin: Signal) -> Any:
+    def _step_memory(self, m: Module, following: Any, layer_begin: Signal) -> Any:
         """Fetch the step of the beat that waits while the one before is issued."""
         memory = Ram(m, "steps", STEP_BITS, self._geometry.steps)
         base = Signal.like(memory.read_address)
@@ -318,7 +318,7 @@ class Engine(wiring.Component):
             memory.write_address.eq(self.step_write_address),
             memory.write_data.eq(self.step_write_data),
         ]
-        with m.If(begin):
+        with m.If(layer_begin):
             m.d.comb += memory.read_address.eq(following.step_base)
             m.d.sync += base.eq(following.step_base)
         with m.Elif(self.issue):
@@ -333,7 +333,7 @@ class Engine(wiring.Component):
         following: Any,
         step: Any,
         loops: LoopNest,
-        begin: Signal,
+        layer_begin: Signal,
         tap_end: Signal,
     ) -> Signal:
         """Follow the operands through their map; return whether the one that waits lies in padding."""
@@ -347,7 +347,7 @@ class Engine(wiring.Component):
             self.read_address.eq(base + step.plane + offset),
             outside.eq((x.as_unsigned() >= layer.source_width) | (y.as_unsigned() >= layer.source_height)),
         ]
-        with m.If(begin):
+        with m.If(layer_begin):
             m.d.sync += [
                 offset.eq(following.start_address),
                 x.eq(following.start_x),
@@ -375,7 +375,7 @@ class Engine(wiring.Component):
         following: Any,
         step: Any,
         loops: LoopNest,
-        begin: Signal,
+        layer_begin: Signal,
         tap_end: Signal,
         group_end: Signal,
     ) -> tuple[Value, Signal]:
@@ -386,7 +386,7 @@ class Engine(wiring.Component):
         threshold_row = Signal.like(self.threshold_read_row)
         next_row = Signal.like(self.row)
         m.d.comb += next_row.eq(row + (layer.weight_planes if g.weight_planes > 1 else 1))
-        with m.If(begin):
+        with m.If(layer_begin):
             m.d.sync += [
                 row.eq(following.row_base),
                 group_row.eq(following.row_base),

@@ -161,6 +161,7 @@ class RegisterMap:
         """Return the registers of one machine, with the fields that it has."""
         options = {name for name, value in geometry.memory.to_dict().items() if value}
         options |= {INJECTOR} if injector else set()
+        options |= {"image_elements"} if geometry.image_elements else set()
 
         def is_built(item: Register | Field) -> bool:
             return not item.options or not options.isdisjoint(item.options)

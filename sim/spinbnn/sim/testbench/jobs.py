@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.activation_memory import ActivationMemory
 from spinbnn.golden.chip import Chip
-from spinbnn.golden.encoding import Words, split_rows
+from spinbnn.golden.encoding import Words
 from spinbnn.golden.layers import Affine
 from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import LayerTrace, Network, classify, forward, trace
 from spinbnn.golden.operating_point import POINTS, OperatingPoint
-from spinbnn.golden.placement import place, program_rows, stored_network
+from spinbnn.golden.placement import place, program_rows, split_map, stored_network
 from spinbnn.golden.point_map import TABLE_POINTS, assign_points
 from spinbnn.sim import schedule
 from spinbnn.sim.spec import Pass, RunJob, StallProfile
@@ -195,7 +195,9 @@ class JobRun:
             return [memory.words[layer] for layer in sorted(memory.words)], logits
         traces = trace(stored, job.images)
         hidden = [
-            split_rows(layer.bits, job.geometry.word_bits) for layer in traces if layer.bits is not None
+            split_map(traced.bits, layer, job.geometry.word_bits)
+            for layer, traced in zip(job.network.layers, traces, strict=True)
+            if traced.bits is not None
         ]
         return hidden, _logits(job.network, traces)
 

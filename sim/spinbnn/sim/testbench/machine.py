@@ -26,9 +26,11 @@ from spinbnn.hw.accelerator import (
     TABLE_MISMATCH,
     TABLE_STEPS,
     TABLE_THRESHOLDS,
+    WINDOW_REGISTERS,
 )
 from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.registers import REGISTERS, Register
+from spinbnn.hw.unfolder import window_fields
 from spinbnn.sim.spec import StallProfile
 from spinbnn.sim.testbench.axi_lite import AxiLite
 from spinbnn.sim.testbench.backdoor import ActivationMonitor, ArrayBackdoor
@@ -242,6 +244,18 @@ class Machine:
         await self.write("IMAGE_ELEMENTS", network.inputs)
         await self.write("IMAGE_PLANES", network.input_bits)
         await self.write("OUTPUTS", network.outputs)
+        if self.geometry.image_elements:
+            await self._set_windows(window_fields(network, placement))
+
+    async def _set_windows(self, fields: dict[str, int]) -> None:
+        """Write how a first layer's windows are unfolded."""
+        words: dict[str, int] = {}
+        for name, value in fields.items():
+            register, field = WINDOW_REGISTERS[name]
+            part = REGISTERS[register][field]
+            words[register] = words.get(register, 0) | part.place(value & ((1 << part.width) - 1))
+        for register, word in words.items():
+            await self.write(register, word)
 
     async def _write_table(self, table: int, words: NDArray[np.uint32]) -> None:
         await self.write("TABLE_ADDRESS", table=table)

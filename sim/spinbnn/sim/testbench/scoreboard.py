@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spinbnn.golden.encoding import SLICE_BITS, Words
 from spinbnn.golden.mram import LANE_COUNTERS, Counts
 from spinbnn.golden.network import Network, classify
-from spinbnn.golden.placement import Placement
+from spinbnn.golden.placement import Placement, activation_bits, output_words, pixel_words
 from spinbnn.sim.testbench.backdoor import ActivationWrites
 from spinbnn.sim.testbench.streams import Beat
 
@@ -63,9 +63,9 @@ class Scoreboard:
         """Return which layer and neuron a row belongs to, for the start of a line."""
         for layer, placed in zip(self._network.layers, self._placement.layers, strict=True):
             if placed.row_base <= row < placed.row_base + placed.rows:
-                group = (row - placed.row_base) // placed.words
+                group = (row - placed.row_base) // placed.neuron_rows
                 neuron = group * self._placement.geometry.banks + bank
-                if neuron < layer.outputs:
+                if neuron < layer.neurons:
                     return f"layer '{layer.name}', neuron {neuron}, "
         return ""
 
@@ -93,7 +93,7 @@ class Scoreboard:
         places: list[tuple[int, int]] = []  # of each word of an image: layer, number of the word
         addresses: list[int] = []
         for index, placed in enumerate(self._placement.layers[:-1]):
-            count = -(-self._network.layers[index].outputs // geometry.word_bits)
+            count = output_words(self._network.layers[index], geometry)
             places += [(index, word) for word in range(count)]
             addresses += [placed.destination_base + word for word in range(count)]
         for layers in images:
@@ -135,13 +135,18 @@ class Scoreboard:
         bit = _lowest_bit(int(golden[part] ^ written[part]))
         says = int(golden[part]) >> bit & 1
         position = part * SLICE_BITS + bit
-        neuron = word * geometry.word_bits + position
-        if neuron >= self._network.layers[layer].outputs:
+        writer = self._network.layers[layer]
+        bits = activation_bits(writer)
+        pixel, of_pixel = divmod(word, pixel_words(writer.neurons, geometry) * bits)
+        neuron = of_pixel // bits * geometry.word_bits + position
+        if neuron >= writer.neurons:
             return f"word {word} bit {position}, beyond the last neuron: is {1 - says}, golden says {says}"
         group, bank = divmod(neuron, geometry.banks)
-        first = placed.row_base + group * placed.words
-        rows = f"bank {bank}, rows {first}..{first + placed.words - 1}"
-        return f"neuron {neuron} ({rows}): activation is {1 - says}, golden says {says}"
+        first = placed.row_base + group * placed.neuron_rows
+        rows = f"bank {bank}, rows {first}..{first + placed.neuron_rows - 1}"
+        where = f"pixel {divmod(pixel, placed.positions[1])}, " if placed.pixels > 1 else ""
+        what = f"bit {bits - 1 - of_pixel % bits} of the activation" if bits > 1 else "activation"
+        return f"{where}neuron {neuron} ({rows}): {what} is {1 - says}, golden says {says}"
 
     def results(self, beats: Sequence[Beat], clocks: Sequence[int], logits: NDArray[np.int32]) -> None:
         """Compare every beat (data, last) of the result stream with golden's logits, int32 [n, N].
