@@ -450,8 +450,8 @@ _PRESETS = (
     Architecture(
         "lenet4",
         "M. Tzoufras, M. Gajek, A. Walker, arXiv:1905.10927: LeNet-4; sizes are those of the "
-        f"network of four layers for MNIST in {_XNOR_PYTORCH}; weights of the first and last layer and inputs "
-        "of the last are real there, signs here",
+        f"network of four layers for MNIST in {_XNOR_PYTORCH}; weights of the first and last layer and the "
+        "inputs of the last are real there, signs here",
         (28, 28, 1),
         8,
         False,
