@@ -14,8 +14,8 @@ from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
+from spinbnn.sim import image_formats, training
 from spinbnn.sim import job as job_module
-from spinbnn.sim import training
 from spinbnn.sim.cli import GEOMETRY_HELP
 from spinbnn.sim.datasets import Dataset
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
@@ -328,6 +328,26 @@ def test_train_writes_the_network_and_says_how_good_it_is(
     ]
     assert load_network("mnist_128.npz") == random_network((37, 11, 10))
     assert not Path("mnist_128.npz.checkpoint").exists()
+
+
+@pytest.mark.parametrize("option", ["--network", "--recipe"])
+def test_train_takes_every_preset_with_known_data(
+    invoke: Invoke, recipes: list[training.Recipe], option: str
+) -> None:
+    assert invoke("train", "--data", "digits", option, "lenet4").exit_code == 0
+    assert [recipe.architecture.name for recipe in recipes] == ["lenet4"]
+    assert load_network("lenet4.npz") == random_network((37, 11, 10))
+
+
+def test_train_takes_scikit_learn_s_digits_for_the_network_digits_alone(
+    invoke: Invoke, recipes: list[training.Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_formats, "digits_folder", lambda: Path("digits"))
+    assert invoke("train", "--network", "digits").exit_code == 0
+    result = invoke("train", "--network", "tfc")
+    line = "--data must name a folder with the images to train network 'tfc' on"
+    assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")
+    assert len(recipes) == 1
 
 
 def test_train_ends_with_1_if_the_export_differs(invoke: Invoke, recipes: list[training.Recipe]) -> None:

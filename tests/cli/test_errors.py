@@ -202,9 +202,11 @@ CASES = [
     ),
     (
         nothing,
-        ("train", "--data", "digits", "--recipe", "mine"),
-        "--recipe must be one of mnist_1024, mnist_128, not 'mine'",
+        ("train", "--data", "digits", "--network", "mine"),
+        "--network must be one of mnist_1024, mnist_128, mlp-1024, sfc, lfc, tfc, digits, lenet4, cnv, "
+        "cnv-w1a2, bnn-cifar10, nin, not 'mine'",
     ),
+    (nothing, ("train",), "--data must name a folder with the images to train network 'mnist_1024' on"),
     (taken, ("train", "--data", "digits", "-o", "taken/n.npz"), f"taken/n.npz {TAKEN}"),
     (
         nothing,
@@ -242,7 +244,7 @@ def test_corrupt_file_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
     ("command", "beginning", "path"),
     [
         (("fly",), "No such command 'fly'", "spinbnn"),
-        (("train",), "Missing option '--data'", "spinbnn train"),
+        (("train", "--seed", "-1"), "Invalid value for '--seed'", "spinbnn train"),
         (("generate",), "Missing option '--output' / '-o'", "spinbnn generate"),
         (("info",), "Missing argument 'FILE'", "spinbnn info"),
         ((*RUN, "--fast"), "No such option: --fast", "spinbnn run"),

@@ -8,6 +8,7 @@ from typing import IO
 import numpy as np
 import pytest
 
+from spinbnn.golden.architectures import Architecture, DenseShape
 from spinbnn.golden.errors import DataError
 from spinbnn.sim.datasets import Dataset, bundled_images, load_split, read_idx, save_images
 
@@ -131,7 +132,7 @@ def test_a_folder_without_images(tmp_path):
     assert message(load_split, tmp_path, "test") == (
         f"{tmp_path} holds no test images: looked there and one folder down for "
         f"t10k-images-idx3-ubyte[.gz] with t10k-labels-idx1-ubyte[.gz], "
-        f"or an .npz with x_test and y_test; {SOURCES}"
+        f"an .npz with x_test and y_test, CIFAR-10's batches or digits.csv.gz; {SOURCES}"
     )
 
 
@@ -219,11 +220,13 @@ def test_damaged_gzip_files(tmp_path):
         ({}, "holds no array images and no array labels"),
         (
             {"images": IMAGES / 255, "labels": LABELS},
-            ": images must be uint8 of shape (n, rows, columns), not float64 of shape (3, 2, 4)",
+            ": images must be uint8 of shape (n, rows, columns) or (n, rows, columns, channels), "
+            "not float64 of shape (3, 2, 4)",
         ),
         (
             {"images": IMAGES[0], "labels": LABELS},
-            ": images must be uint8 of shape (n, rows, columns), not uint8 of shape (2, 4)",
+            ": images must be uint8 of shape (n, rows, columns) or (n, rows, columns, channels), "
+            "not uint8 of shape (2, 4)",
         ),
         (
             {"images": IMAGES, "labels": LABELS[:, None]},
@@ -268,6 +271,77 @@ def test_pickles_are_not_read(tmp_path):
     )
 
 
+def test_npz_files_of_colour_images(tmp_path):
+    colours = np.stack([IMAGES, IMAGES + 1, IMAGES + 2], axis=3)
+    save_images(Dataset(colours, LABELS), tmp_path / "test.npz")
+    data = load_split(tmp_path, "test")
+    np.testing.assert_array_equal(data.images, colours)
+    assert data.pixels[0, :6].tolist() == [200, 201, 202, 201, 202, 203]
+
+
+def test_the_hash_is_of_images_and_labels():
+    one = Dataset(IMAGES, LABELS)
+    assert one.sha256 == Dataset(IMAGES.copy(), LABELS.copy()).sha256
+    assert len({one.sha256, Dataset(IMAGES, LABELS[::-1]).sha256, Dataset(IMAGES[::-1], LABELS).sha256}) == 3
+
+
+# Images as a network reads them.
+
+
+def shape(height: int, width: int, channels: int, bits: int = 8, signed: bool = False) -> Architecture:
+    layer = DenseShape(2)
+    return Architecture("wide", "here", (height, width, channels), bits, signed, (layer,))
+
+
+def test_small_grey_images_are_framed_with_zeros_and_repeated():
+    fitted = Dataset(IMAGES, LABELS).fitted(shape(5, 7, 2))
+    assert fitted.images.shape == (3, 5, 7, 2)
+    np.testing.assert_array_equal(fitted.images[:, 1:3, 1:5, 0], IMAGES)  # the odd pixel is below, and right
+    np.testing.assert_array_equal(fitted.images[..., 0], fitted.images[..., 1])
+    assert fitted.images.astype(int).sum() == 2 * IMAGES.astype(int).sum()
+    np.testing.assert_array_equal(fitted.labels, LABELS)
+
+
+def test_colour_images_keep_their_channels():
+    colours = np.stack([IMAGES, 255 - IMAGES], axis=3)
+    fitted = Dataset(colours, LABELS).fitted(shape(2, 6, 2))
+    np.testing.assert_array_equal(fitted.images[:, :, 1:5], colours)
+    assert fitted.pixels[0, 2:4].tolist() == [200, 55]
+
+
+def test_a_flat_network_takes_images_of_any_shape():
+    data = Dataset(IMAGES, LABELS)
+    np.testing.assert_array_equal(data.fitted(shape(1, 1, 8)).pixels, data.pixels)
+
+
+def test_signs_are_one_from_128():
+    grey = np.array([[[0, 127, 128, 255]]], np.uint8)
+    assert Dataset(grey, LABELS[:1]).fitted(shape(1, 1, 4, 1, True)).pixels.tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("network", "problem"),
+    [
+        (shape(1, 1, 9), "images must fit a network that takes 1 x 1 x 9 elements, not be 2 x 4 x 1"),
+        (shape(2, 3, 1), "images must fit a network that takes 2 x 3 x 1 elements, not be 2 x 4 x 1"),
+        (shape(1, 4, 1), "images must fit a network that takes 1 x 4 x 1 elements, not be 2 x 4 x 1"),
+        (shape(2, 4, 1, 7), "pixels must be at most 127 for the network, not 223"),
+    ],
+)
+def test_images_that_do_not_fit(network, problem):
+    assert message(Dataset(IMAGES, LABELS).fitted, network) == problem
+
+
+def test_channels_that_do_not_fit():
+    colours = np.stack([IMAGES, IMAGES], axis=3)
+    assert message(Dataset(colours, LABELS).fitted, shape(2, 4, 3)) == (
+        "images must fit a network that takes 2 x 4 x 3 elements, not be 2 x 4 x 2"
+    )
+
+
+# The shipped images.
+
+
 def test_the_shipped_images_are_the_first_of_the_mnist_test_set():
     data = bundled_images()
     assert data.images.shape == (500, 28, 28)
@@ -276,3 +350,23 @@ def test_the_shipped_images_are_the_first_of_the_mnist_test_set():
     assert np.bincount(data.labels).tolist() == [42, 67, 55, 45, 55, 50, 43, 49, 40, 54]
     assert data.images.max() == 255
     assert data.images[:, 0].max() == 0  # every digit has an empty margin
+
+
+def test_the_shipped_images_of_clothes_are_the_first_of_the_fashion_mnist_test_set():
+    data = bundled_images("fashion-mnist")
+    assert data.images.shape == (500, 28, 28)
+    assert data.labels[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
+    assert data.images.max() == 255
+
+
+def test_the_shipped_digits_are_scikit_learn_s_last():
+    data = bundled_images("digits")
+    assert data.images.shape == (360, 8, 8)
+    assert data.labels[-10:].tolist() == [5, 4, 8, 8, 4, 9, 0, 8, 9, 8]
+    assert data.images.max() == 16
+
+
+def test_images_that_are_not_shipped():
+    assert message(bundled_images, "cifar-10") == (
+        "shipped images must be of mnist, fashion-mnist, digits, not 'cifar-10'"
+    )

@@ -555,32 +555,38 @@ def info(
 def train(
     *,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            metavar="DIR", help="A folder with the idx or npz files of an image set, such as MNIST's."
+            metavar="DIR",
+            help="A folder with the idx or npz files of an image set, such as MNIST's, or with CIFAR-10's "
+            "batches. Network digits takes scikit-learn's without it.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="The network file to write. Without it: RECIPE.npz.",
+            help="The network file to write. Without it: NAME.npz.",
             show_default=False,
         ),
     ] = None,
     recipe_name: Annotated[
         str,
         typer.Option(
-            "--recipe", metavar="NAME", help="What to train: mnist_1024 (the shipped network) or mnist_128."
+            "--network",
+            "--recipe",
+            metavar="NAME",
+            help="What to train: mnist_1024, mnist_128, or one of the presets, such as lenet4 or cnv.",
         ),
     ] = "mnist_1024",
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Passes over the training images. Overrides the recipe's."),
+        typer.Option(metavar="N", min=1, help="Passes over the training images. Overrides the network's."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Overrides the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Overrides the network's.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted training stopped (FILE.checkpoint).")
     ] = False,
@@ -596,7 +602,7 @@ def train(
 
       spinbnn train --data mnist
 
-      spinbnn train --data mnist --recipe mnist_128 -o small.npz
+      spinbnn train --data mnist --network lenet4 -o mine.npz
 
       spinbnn train --data mnist --resume
     """
@@ -605,10 +611,14 @@ def train(
     from spinbnn.golden.network_file import save_network
     from spinbnn.sim import training
     from spinbnn.sim.datasets import load_split
+    from spinbnn.sim.image_formats import digits_folder
 
     if recipe_name not in training.RECIPES:
-        raise SpinbnnError(f"--recipe must be one of {', '.join(training.RECIPES)}, not '{recipe_name}'")
+        raise SpinbnnError(f"--network must be one of {', '.join(training.RECIPES)}, not '{recipe_name}'")
     recipe = training.RECIPES[recipe_name]
+    if data is None and recipe_name != "digits":
+        raise SpinbnnError(f"--data must name a folder with the images to train network '{recipe_name}' on")
+    data = data or digits_folder()
     recipe = replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
     output = output or Path(f"{recipe_name}.npz")
     _check_writable(output)

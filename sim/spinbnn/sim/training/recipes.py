@@ -1,0 +1,121 @@
+"""What to train, and how: all that decides what a training run makes, besides the images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from spinbnn.golden.architectures import ARCHITECTURES, Architecture, perceptron
+from spinbnn.golden.errors import SpinbnnError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a training run makes, besides the images.
+
+    The defaults are the recipe of the shipped network ``mnist_1024``. On one machine with one release of
+    PyTorch, the same recipe and images give the same network, bit for bit.
+
+    Attributes
+    ----------
+    name : str
+        The name of the recipe and of the network it makes.
+    architecture : Architecture
+        The shape of the network.
+    epochs : int
+        Passes over the training images. The network after the last one is the result: none is selected.
+    batch_size : int
+        Images a step; what is left of an epoch after the last whole batch is not used.
+    learning_rate : float
+        Adam's step at its largest: it rises linearly during `warmup_epochs`, and falls to 0 along a cosine.
+    warmup_epochs : float
+        Epochs of the rise.
+    initial_weight : float
+        Latent weights begin uniformly within plus and minus this.
+    shift_pixels, rotation_degrees, zoom, shear : float
+        The largest of each change made to an image whenever it is shown: moved by so many pixels each way,
+        turned by so many degrees, its size changed by this fraction, slanted by this slope.
+    validation_images : int
+        Training images that are held out to judge a recipe by. The test images never take part in training.
+    seed : int
+        Begins the one random generator that initial weights, shuffling and changes to images draw from.
+    """
+
+    name: str = "mnist_1024"
+    architecture: Architecture = ARCHITECTURES["mlp-1024"]
+    epochs: int = 90
+    batch_size: int = 256
+    learning_rate: float = 0.03
+    warmup_epochs: float = 0.5
+    initial_weight: float = 0.1
+    shift_pixels: float = 1.0
+    rotation_degrees: float = 10.0
+    zoom: float = 0.1
+    shear: float = 0.15
+    validation_images: int = 0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        least = {"classes": 2, "epochs": 1, "batch_size": 2}
+        values = {
+            "classes": self.architecture.classes,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+        }
+        for name, value in values.items():
+            if value < least[name]:
+                raise SpinbnnError(
+                    f"recipe '{self.name}': {name} must be at least {least[name]}, not {value}"
+                )
+        for name in ("learning_rate", "initial_weight"):
+            if not getattr(self, name) > 0:
+                raise SpinbnnError(f"recipe '{self.name}': {name} must be above 0, not {getattr(self, name)}")
+        for name in (
+            "warmup_epochs",
+            "shift_pixels",
+            "rotation_degrees",
+            "zoom",
+            "shear",
+            "validation_images",
+            "seed",
+        ):
+            if not getattr(self, name) >= 0:
+                raise SpinbnnError(
+                    f"recipe '{self.name}': {name} must be at least 0, not {getattr(self, name)}"
+                )
+        if self.seed >= 2**63:
+            raise SpinbnnError(f"recipe '{self.name}': seed must be below 2^63, not {self.seed}")
+
+
+MNIST_MLP = Recipe()
+"""The fully connected MNIST network 784-1024-1024-10 of the spin-transfer-torque MRAM literature."""
+
+MNIST_MLP_SMALL = Recipe(
+    "mnist_128", perceptron("mlp-128", "for trying things out", (784, 128, 10), 8, False), epochs=10
+)
+"""A small network, trained in about a minute, for trying things out."""
+
+
+def _preset(name: str, **how: float) -> Recipe:
+    """Return the recipe of a preset, which has its name."""
+    return replace(MNIST_MLP, name=name, architecture=ARCHITECTURES[name], **how)  # type: ignore[arg-type]
+
+
+_COLOUR = {"rotation_degrees": 0.0, "zoom": 0.0, "shear": 0.0, "batch_size": 100, "learning_rate": 0.01}
+
+_RECIPES = (
+    MNIST_MLP,
+    MNIST_MLP_SMALL,
+    _preset("mlp-1024"),
+    _preset("sfc", epochs=30),
+    _preset("lfc", epochs=30),
+    _preset("tfc", epochs=30),
+    _preset("digits", epochs=150, batch_size=64, learning_rate=0.01, shift_pixels=0.5, shear=0.1),
+    _preset("lenet4", epochs=12, batch_size=100),
+    _preset("cnv", epochs=3, **_COLOUR),
+    _preset("cnv-w1a2", epochs=3, **_COLOUR),
+    _preset("bnn-cifar10", epochs=3, **_COLOUR),
+    _preset("nin", epochs=3, **_COLOUR),
+)
+
+RECIPES = {recipe.name: recipe for recipe in _RECIPES}
+"""The recipes by name: two of networks named after MNIST, and one of every preset but ImageNet's."""

@@ -1,0 +1,292 @@
+"""A training run: layers, optimiser, random generator, and checkpoints after each epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinbnn.golden.architectures import LayerPlan
+from spinbnn.golden.errors import SpinbnnError
+from spinbnn.sim.datasets import Dataset, load_split
+from spinbnn.sim.training.model import TrainedModel
+from spinbnn.sim.training.recipes import Recipe
+from spinbnn.sim.training.torch_layers import (
+    TorchLayer,
+    classes,
+    import_torch,
+    inputs,
+    logits,
+    quantised,
+    to_trained,
+    weight_shape,
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a training run has come.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Epochs finished, of how many.
+    step, steps : int
+        Steps finished of the epoch under way, of how many.
+    loss, accuracy : float
+        Mean loss and accuracy on the training images of the epoch so far.
+    validation_accuracy : float or None
+        Accuracy on the held-out images; None within an epoch, or when none are held out.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    validation_accuracy: float | None = None
+
+
+def train(
+    recipe: Recipe, data_dir: Path, checkpoint: Path, progress: Callable[[Status], None] | None = None
+) -> TrainedModel:
+    """Train a network on the training images in a directory.
+
+    After each epoch everything is written to `checkpoint`. A run that was interrupted goes on from there when
+    it is started again, and ends with the same network as one that was not.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to train, and how.
+    data_dir : Path
+        Where the training images are; see `spinbnn.sim.datasets.load_split`.
+    checkpoint : Path
+        The file to resume from if it is there, and to write.
+    progress : callable, optional
+        Called with a `Status` after each step and each epoch; see `progress_bar`.
+
+    Raises
+    ------
+    SpinbnnError
+        If PyTorch is missing, or the checkpoint is not of this recipe and these images.
+    DataError
+        If the images cannot be read, or do not fit the network.
+    """
+    torch = import_torch()
+    data = load_split(data_dir, "train")
+    data.head(1).fitted(recipe.architecture)
+    if int(data.labels.max()) >= recipe.architecture.classes:
+        raise SpinbnnError(
+            f"recipe '{recipe.name}': classes must be more than the largest label in {data_dir}, "
+            f"which is {data.labels.max()}, not {recipe.architecture.classes}"
+        )
+    if len(data) - recipe.validation_images < recipe.batch_size:
+        raise SpinbnnError(
+            f"recipe '{recipe.name}': {len(data)} training images with {recipe.validation_images} "
+            f"held out must fill a batch of {recipe.batch_size}"
+        )
+    with _repeatable(torch):
+        run = Run(torch, recipe, data)
+        if checkpoint.exists():
+            run.resume(checkpoint)
+        else:
+            run.save(checkpoint)  # a folder that cannot be written is found out before an epoch is lost
+        while len(run.history) < recipe.epochs:
+            run.epoch(progress or (lambda status: None))
+            run.save(checkpoint)
+        return run.result()
+
+
+@contextmanager
+def _repeatable(torch: Any) -> Iterator[None]:
+    """Compute on one thread with deterministic algorithms: with more, sums are taken in another order."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+class Run:
+    """A training run: layers, optimiser, random generator, and the epochs behind it."""
+
+    def __init__(self, torch: Any, recipe: Recipe, data: Dataset) -> None:
+        self.torch = torch
+        self.recipe = recipe
+        self.plans = recipe.architecture.plan()
+        self.history: list[Status] = []
+        self.data_sha256 = data.sha256
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        order = torch.randperm(len(data), generator=self.generator).numpy()
+        held_out, used = np.split(order, [recipe.validation_images])
+        self.images = torch.from_numpy(data.images[used])
+        self.labels = torch.from_numpy(data.labels[used]).long()
+        self.validation = Dataset(data.images[held_out], data.labels[held_out])
+        self.layers = [self._initial_layer(plan) for plan in self.plans]
+        trained = [tensor for layer in self.layers for tensor in (layer.weight, layer.gamma, layer.beta)]
+        # `fused` updates in one pass over memory; with it a step takes three quarters of the time.
+        self.optimizer = torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+
+    def _initial_layer(self, plan: LayerPlan) -> TorchLayer:
+        torch, bound = self.torch, self.recipe.initial_weight
+        weight = torch.empty(*weight_shape(plan)).uniform_(-bound, bound, generator=self.generator)
+        gamma, beta = torch.ones(plan.shape.neurons), torch.zeros(plan.shape.neurons)
+        for tensor in (weight, gamma, beta):
+            tensor.requires_grad_()
+        return TorchLayer(weight, gamma, beta, torch.zeros(len(beta)), torch.ones(len(beta)))
+
+    def epoch(self, progress: Callable[[Status], None]) -> None:
+        """Go once through the training images."""
+        torch, size = self.torch, self.recipe.batch_size
+        steps = len(self.images) // size
+        order = torch.randperm(len(self.images), generator=self.generator)
+        loss_sum, correct = 0.0, 0
+        for step in range(steps):
+            batch = order[step * size : (step + 1) * size]
+            self._set_learning_rate(len(self.history) * steps + step, steps)
+            loss, right = self._step(self.images[batch], self.labels[batch])
+            loss_sum += loss
+            correct += right
+            done = step + 1
+            status = Status(
+                len(self.history), self.recipe.epochs, done, steps, loss_sum / done, correct / done / size
+            )
+            progress(status)
+        accuracy = self._validation_accuracy()
+        status = Status(status.epoch + 1, status.epochs, 0, steps, status.loss, status.accuracy, accuracy)
+        self.history.append(status)
+        progress(status)
+
+    def _set_learning_rate(self, step: int, steps: int) -> None:
+        rise = (
+            min(1.0, (step + 1) / (self.recipe.warmup_epochs * steps)) if self.recipe.warmup_epochs else 1.0
+        )
+        fall = 0.5 * (1 + math.cos(math.pi * step / (self.recipe.epochs * steps)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * rise * fall
+
+    def _step(self, images: Any, labels: Any) -> tuple[float, int]:
+        """Learn from one batch; return its mean loss and how many were right."""
+        torch, architecture = self.torch, self.recipe.architecture
+        weights = [weight.requires_grad_() for weight in self._weights()]
+        shown = distorted(torch, images, self.recipe, self.generator)
+        pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
+        x = inputs(torch, architecture, pixels, torch.float32)
+        x = logits(torch, architecture, self.layers, weights, x, True)
+        loss = torch.nn.functional.cross_entropy(x, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        for layer, weight in zip(self.layers, weights, strict=True):
+            layer.weight.grad = weight.grad  # straight through the sign: within -1..1 its slope counts as 1
+        self.optimizer.step()
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.weight.clamp_(-1, 1)
+        return loss.item(), int((x.argmax(1) == labels).sum())
+
+    def _weights(self) -> list[Any]:
+        """Return the integers that the latent weights stand for."""
+        return [
+            quantised(layer.weight.detach(), plan.shape.weight_bits)
+            for plan, layer in zip(self.plans, self.layers, strict=True)
+        ]
+
+    def _validation_accuracy(self) -> float | None:
+        if not len(self.validation):
+            return None
+        pairs = zip(self.layers, self._weights(), strict=True)
+        layers = [TorchLayer(**(vars(layer) | {"weight": weight})) for layer, weight in pairs]
+        architecture = self.recipe.architecture
+        pixels = self.validation.fitted(architecture).pixels
+        found = classes(self.torch, architecture, layers, pixels, self.torch.float32)
+        return float((found == self.validation.labels).mean())
+
+    def _identity(self) -> dict[str, str]:
+        """Return what a checkpoint must have been made with to be gone on with."""
+        return {"recipe": str(self.recipe), "images": self.data_sha256}
+
+    def save(self, path: Path) -> None:
+        """Write everything to a file, whole or not at all."""
+        content = {
+            **self._identity(),
+            "history": [asdict(status) for status in self.history],
+            "layers": [
+                {name: tensor.detach() for name, tensor in vars(layer).items()} for layer in self.layers
+            ],
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                self.torch.save(content, file)
+            part.replace(path)
+        except OSError as error:
+            raise SpinbnnError(
+                f"checkpoint {path} cannot be written ({error.strerror}); name a file in a writable folder"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def resume(self, path: Path) -> None:
+        """Take everything from a file that `save` wrote."""
+        try:
+            content = self.torch.load(path, weights_only=True)
+            found = {key: content[key] for key in self._identity()}
+        except Exception as error:  # what PyTorch raises for a file that is not its own is not documented
+            raise SpinbnnError(
+                f"{path} is not a checkpoint of a training run; delete it or name another file"
+            ) from error
+        for key, value in self._identity().items():
+            if found[key] != value:
+                raise SpinbnnError(
+                    f"checkpoint {path} does not fit the {key}; delete it or name another file"
+                )
+        for layer, saved in zip(self.layers, content["layers"], strict=True):
+            for name, tensor in vars(layer).items():
+                tensor.detach().copy_(saved[name])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.generator.set_state(content["generator"])
+        self.history = [Status(**status) for status in content["history"]]
+
+    def result(self) -> TrainedModel:
+        """Return what was trained."""
+        layers = tuple(to_trained(plan, layer) for plan, layer in zip(self.plans, self.layers, strict=True))
+        return TrainedModel(
+            self.recipe, layers, str(self.torch.__version__), self.data_sha256, tuple(self.history)
+        )
+
+
+def distorted(torch: Any, images: Any, recipe: Recipe, generator: Any) -> NDArray[np.uint8]:
+    """Return images, uint8, each moved, turned, zoomed and slanted at random.
+
+    `images` is a uint8 tensor [n, rows, columns], or [n, rows, columns, channels].
+    """
+    count, rows, columns = images.shape[:3]
+    turn, zoom, shear, right, down = (torch.rand(5, count, generator=generator) * 2 - 1).unbind()
+    angle = turn * math.radians(recipe.rotation_degrees)
+    size = 1 + zoom * recipe.zoom
+    cosine, sine = torch.cos(angle) * size, torch.sin(angle) * size
+    # `affine_grid` takes 2 by 3 matrices in coordinates in which an image is 2 wide and 2 high.
+    first = torch.stack([cosine, shear * recipe.shear - sine, right * recipe.shift_pixels * 2 / columns], 1)
+    second = torch.stack([sine, cosine, down * recipe.shift_pixels * 2 / rows], 1)
+    functional = torch.nn.functional
+    grid = functional.affine_grid(
+        torch.stack([first, second], 1), (count, 1, rows, columns), align_corners=False
+    )
+    planes = images.reshape(count, rows, columns, -1).permute(0, 3, 1, 2).float()
+    moved = functional.grid_sample(planes, grid, align_corners=False).round()
+    result: NDArray[np.uint8] = moved.permute(0, 2, 3, 1).reshape(images.shape).to(torch.uint8).numpy()
+    return result
