@@ -18,10 +18,13 @@ BOUNDS = {
     "lanes": (1, 64),
     "accumulator_bits": (8, 31),
     "threshold_rows": (2, 65535),
-    "input_words": (2, 65535),
+    "input_words": (2, 2**24),
     "activation_words": (2, 65535),
     "layers": (2, 256),
     "outputs": (2, 65535),
+    "image_elements": (0, 2**24),
+    "steps": (2, 256),
+    "weight_planes": (1, 9),
 }
 
 
@@ -36,7 +39,8 @@ def test_bounds_are_inclusive(name: str, low: int, high: int) -> None:
     assert getattr(Geometry(**{name: high}), name) == high
     shown = "1 to 256" if name == "word_bits" else f"{low} to {high}"
     rejects(f"{name} must be {shown}, not {high + 1}", **{name: high + 1})
-    rejects(f"{name} must be {shown}, not 0", **{name: 0})
+    below = min(low, 1) - 1
+    rejects(f"{name} must be {shown}, not {below}", **{name: below})
 
 
 @pytest.mark.parametrize("name", [name for name in Geometry().to_dict() if name != "memory"])
@@ -66,10 +70,15 @@ def test_slices_of_a_row(word_bits: int, slices: int) -> None:
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_preset_is_named_by_its_banks_word_and_lanes(name: str) -> None:
     geometry = Geometry.from_preset(name)
-    numbers = [int(number) for number in name.split("x")]
+    numbers = [int(number) for number in name.removesuffix("-conv").split("x")]
     assert [geometry.banks, geometry.word_bits, geometry.lanes] == (
         numbers if len(numbers) == 3 else [*numbers, 1]
     )
+
+
+def test_presets_that_unfold_images_say_so() -> None:
+    unfolding = [name for name, geometry in PRESETS.items() if geometry.image_elements]
+    assert unfolding == [name for name in PRESETS if name.endswith("-conv")] != []
 
 
 def test_default_preset_is_the_default_geometry() -> None:

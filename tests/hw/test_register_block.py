@@ -12,6 +12,7 @@ from tests.hw.bus import Bus
 from tests.hw.simulation import simulate
 
 ALL = Geometry(
+    image_elements=100,
     memory=MemoryOptions(
         variability=True,
         self_terminated=True,
@@ -21,11 +22,11 @@ ALL = Geometry(
         scrub=True,
         read_groups=4,
         activation_generators=4,
-    )
+    ),
 )
 PLAIN = Geometry()
-UNKNOWN = (0x048, 0x05C, 0x138, 0x1FC, 0xFFC)
-OF_OPTIONS = (0x0C0, 0x0D4, 0x0DC, 0x118, 0x1F4)  # and unknown to a machine without them
+UNKNOWN = (0x048, 0x05C, 0x138, 0x1FC, 0x22C, 0xFFC)
+OF_OPTIONS = (0x0C0, 0x0D4, 0x0DC, 0x118, 0x1F4, 0x200, 0x228)  # and unknown to a machine without them
 
 
 def drive(test: Callable[..., Any], geometry: Geometry = ALL, *, injector: bool = True) -> None:

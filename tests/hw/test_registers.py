@@ -139,8 +139,8 @@ OPTIONS = {field.name for field in dataclasses.fields(MemoryOptions)}
 def test_options_are_known_by_name() -> None:
     named = {option for register in REGISTERS for option in register.options}
     named |= {option for _, field in all_fields() for option in field.options}
-    assert named <= OPTIONS | {"injector"}
-    assert {"variability", "self_terminated", "ageing", "scrub", "injector"} <= named
+    assert named <= OPTIONS | {"injector", "image_elements"}
+    assert {"variability", "self_terminated", "ageing", "scrub", "injector", "image_elements"} <= named
 
 
 def test_a_plain_machine_has_the_registers_of_no_option() -> None:
@@ -168,6 +168,20 @@ def test_an_option_adds_its_registers_and_fields(option: str, some: set[str]) ->
     assert command == {"ageing": ["age", "point"], "scrub": ["scrub", "point"]}.get(option, [])
 
 
+def test_a_machine_that_unfolds_windows_has_their_registers() -> None:
+    added = {r.name for r in REGISTERS.built(Geometry(image_elements=1))}
+    added -= {r.name for r in REGISTERS.built(Geometry())}
+    assert added == {r.name for r in REGISTERS if r.name.startswith("WINDOW_")}
+    assert len(added) == 11
+
+
+def test_an_image_s_elements_are_counted_in_as_many_bits_as_geometries_allow() -> None:
+    assert REGISTERS.IMAGE_ELEMENTS["value"].width == 24
+    for name in ("WINDOW_ROW", "WINDOW_SEGMENT", "WINDOW_STEP_X", "WINDOW_STEP_ROW"):
+        assert REGISTERS[name]["value"].width == 24
+    assert REGISTERS.WINDOW_START["value"].width == REGISTERS.WINDOW_START_X["value"].width == 25
+
+
 def test_the_c_header_says_what_not_every_machine_has() -> None:
     lines = c_header().splitlines()
     for line in (
@@ -175,6 +189,7 @@ def test_the_c_header_says_what_not_every_machine_has() -> None:
         "// reg - spinbnn.RNG_STATE[], only with injector",
         "// reg - spinbnn.PASS_COMMAND, only with ageing or scrub",
         "// reg - spinbnn.POINT[].PULSE",
+        "// reg - spinbnn.WINDOW_ROWS, only with image_elements",
         "// reg - spinbnn.POINT[].P_FAIL_01_CLASS[], only with variability",
     ):
         assert line in lines

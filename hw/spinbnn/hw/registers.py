@@ -193,7 +193,7 @@ class RegisterBlock(wiring.Component):
     Parameters
     ----------
     geometry : Geometry
-        Machine size: `memory`.
+        Machine size: `memory`, `image_elements`.
     injector : bool
         Whether the machine has the error injector.
 
