@@ -1,7 +1,7 @@
 """Random networks against PyTorch in float64: exact, for every layer's integers and activations.
 
 Left out by default; where PyTorch is installed, ``pytest -m train tests/golden/test_against_torch.py`` runs
-them, and ``-m "train and not long"`` a handful. The model in PyTorch is written from the layers' fields alone.
+them, and ``-m "train and not long"`` a handful. The PyTorch model is written from the layers' fields alone.
 """
 
 from typing import Any

@@ -483,7 +483,11 @@ class Conv:
 
     def __eq__(self, other: object) -> bool:
         geometry = ("input_shape", "kernel", "stride", "padding", "pad_value", "pool")
-        return isinstance(other, Conv) and _equal_fields(self, other, geometry)
+        return (
+            isinstance(other, Conv)
+            and _equal_fields(self, other, geometry)
+            and np.array_equal(np.asarray(self.odd_plane_weights), np.asarray(other.odd_plane_weights))
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -10,12 +10,14 @@ from rich.text import Text
 
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Dense, Threshold
+from spinbnn.golden.layers import Affine, Conv, Head, Layer, MultiThreshold, Pool, Threshold
 from spinbnn.golden.network_file import load_network
 from spinbnn.golden.placement import place
 from spinbnn.hw.manifest import Manifest, ManifestError
 from spinbnn.sim import show
 from spinbnn.sim.report import layer_loops, machine_title, network_title
+
+_HEADS = {Threshold: "threshold", MultiThreshold: "multi_threshold", Affine: "affine"}
 
 
 def network(path: Path, geometry: Geometry) -> tuple[dict[str, Any], RenderableType]:
@@ -33,25 +35,19 @@ def network(path: Path, geometry: Geometry) -> tuple[dict[str, Any], RenderableT
         "inputs": loaded.inputs,
         "input_bits": loaded.input_bits,
         "input_signed": loaded.input_signed,
-        "weight_bits": sum(layer.inputs * layer.outputs for layer in loaded.layers),
+        "weight_bits": sum(_weights(layer) * len(layer.weight_shifts) for layer in loaded.layers),
         "layers": [_layer(layer) for layer in loaded.layers],
         "geometry": geometry.to_dict(),
         "metadata": loaded.metadata,
     }
     signs = "+1 and -1" if loaded.input_signed else f"0 to {2**loaded.input_bits - 1}"
-    rows = [
-        (
-            layer["name"],
-            *(show.count(layer[key]) for key in ("inputs", "outputs")),
-            layer["head"],
-            _range(layer),
-        )
-        for layer in document["layers"]
-    ]
+    one_bit = all(len(layer.weight_shifts) == 1 for layer in loaded.layers)
+    plain = one_bit and not any(isinstance(layer, Conv) for layer in loaded.layers)
+    weights = "weights of one bit" if one_bit else "bits of weights"
     shown: list[RenderableType] = [
         Text(network_title(loaded), style="bold"),
-        Text(f"inputs {signs}; {document['weight_bits']:,} weights of one bit"),
-        show.columns(["layer", "inputs", "outputs", "head", "thresholds or scales"], rows),
+        Text(f"inputs {signs}; {document['weight_bits']:,} {weights}"),
+        _table([_cells(layer, plain) for layer in loaded.layers]),
         Text(""),
         show.heading(f"On {machine_title(geometry)}"),
     ]
@@ -114,21 +110,110 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-def _layer(layer: Dense) -> dict[str, Any]:
-    threshold = isinstance(layer.head, Threshold)
-    values = layer.head.values if isinstance(layer.head, Threshold) else layer.head.scale
-    return {
+def _layer(layer: Layer) -> dict[str, Any]:
+    """Return a layer as JSON types; what only some layers have is there where they have it."""
+    least, most = _range(layer.head)
+    fields: dict[str, Any] = {
         "name": layer.name,
         "inputs": layer.inputs,
         "outputs": layer.outputs,
-        "head": "threshold" if threshold else "affine",
-        "least": int(values.min()),
-        "most": int(values.max()),
+        "head": _HEADS[type(layer.head)],
+        "least": least,
+        "most": most,
     }
+    if isinstance(layer.head, MultiThreshold):
+        fields |= {"bits": layer.head.bits, "low": layer.head.low, "thresholds": len(layer.head.values)}
+    if isinstance(layer, Conv):
+        fields |= {
+            "input_shape": list(layer.input_shape),
+            "output_shape": list(layer.output_shape),
+            "kernel": list(layer.kernel),
+            "stride": list(layer.stride),
+            "padding": list(layer.padding),
+            "pad_value": layer.pad_value,
+        }
+        if layer.pool is not None:
+            fields["pool"] = dataclasses.asdict(layer.pool)
+    if layer.weight_shifts != (0,):
+        fields["weight_shifts"] = list(layer.weight_shifts)
+    if layer.relu:
+        fields["relu"] = True
+    if layer.residual is not None:
+        fields["residual"] = layer.residual
+    return fields
 
 
-def _range(layer: dict[str, Any]) -> str:
-    return f"{layer['least']:,} to {layer['most']:,}"
+def _range(head: Head) -> tuple[int, int]:
+    """Return the least and the most of a head's thresholds or scales."""
+    values = head.scale if isinstance(head, Affine) else head.values
+    return int(values.min()), int(values.max())
+
+
+def _weights(layer: Layer) -> int:
+    return layer.neurons * layer.sum_length
+
+
+def _cells(layer: Layer, plain: bool) -> dict[str, str]:
+    """Return a layer's line for the terminal, by column; empty where it has nothing to say.
+
+    Where a network is `plain`, its weights are inputs by outputs, and go without saying.
+    """
+    least, most = _range(layer.head)
+    planes = f" x {len(layer.weight_shifts)} bits" if len(layer.weight_shifts) > 1 else ""
+    cells = {
+        "layer": layer.name,
+        "inputs": show.count(layer.inputs),
+        "outputs": show.count(layer.outputs),
+        "kernel": "",
+        "stride": "",
+        "padding": "",
+        "relu": "yes" if layer.relu else "",
+        "pool": "",
+        "adds": layer.residual or "",
+        "head": _HEADS[type(layer.head)],
+        "activations": "",
+        "weights": "" if plain else f"{_weights(layer):,}{planes}",
+        "thresholds or scales": f"{least:,} to {most:,}",
+    }
+    if isinstance(layer.head, MultiThreshold):
+        high = layer.head.low + len(layer.head.values)
+        cells["activations"] = f"{layer.head.low} to {high}, {layer.head.bits} bits"
+    if isinstance(layer, Conv):
+        cells |= {
+            "inputs": _by(*layer.input_shape),
+            "outputs": _by(*layer.output_shape),
+            "kernel": _by(*layer.kernel),
+            "stride": _by(*layer.stride) if layer.stride != (1, 1) else "",
+            "padding": _padding(layer),
+            "pool": _pool(layer.pool),
+        }
+    return cells
+
+
+def _by(*sizes: int) -> str:
+    return "x".join(str(size) for size in sizes)
+
+
+def _padding(layer: Conv) -> str:
+    """Return the pixels at the top, left, bottom and right, once if they are equal, and what they hold."""
+    if not any(layer.padding):
+        return ""
+    sizes = layer.padding if len(set(layer.padding)) > 1 else layer.padding[:1]
+    value = f" of {layer.pad_value:+}" if layer.pad_value else ""
+    return f"{','.join(str(size) for size in sizes)}{value}"
+
+
+def _pool(pool: Pool | None) -> str:
+    if pool is None:
+        return ""
+    stride = f"/{_by(*pool.stride)}" if pool.stride != pool.size else ""
+    return f"{pool.kind} {_by(*pool.size)}{stride}"
+
+
+def _table(rows: list[dict[str, str]]) -> RenderableType:
+    """Return a table of the columns in which any layer has something to say."""
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    return show.columns(names, [[row[name] for name in names] for row in rows])
 
 
 def manifest(path: Path) -> tuple[dict[str, Any], RenderableType]:
