@@ -1,0 +1,1 @@
+"""Networks from and to the formats of other tools: ONNX and its quantised dialect QONNX."""
