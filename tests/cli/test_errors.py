@@ -203,8 +203,8 @@ CASES = [
     (
         nothing,
         ("train", "--data", "digits", "--network", "mine"),
-        "--network must be one of mnist_1024, mnist_128, mlp-1024, sfc, lfc, tfc, digits, lenet4, cnv, "
-        "cnv-w1a2, bnn-cifar10, nin, not 'mine'",
+        "--network must be one of mnist_1024, mnist_128, mlp-1024, sfc, lfc, tfc, digits, lenet4, "
+        "bnn-cifar10, cnv, cnv-w1a2, nin, not 'mine'",
     ),
     (nothing, ("train",), "--data must name a folder with the images to train network 'mnist_1024' on"),
     (taken, ("train", "--data", "digits", "-o", "taken/n.npz"), f"taken/n.npz {TAKEN}"),

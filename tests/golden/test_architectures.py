@@ -95,6 +95,7 @@ def test_random_networks_have_the_shape_and_every_activation(name):
     assert len(np.unique(forward(network, x), axis=0)) == 4
 
 
+@pytest.mark.long
 def test_a_random_alexnet_has_the_shape():
     network = build_random(ARCHITECTURES["xnor-alexnet"])
     assert network.input_shape == (224, 224, 3)

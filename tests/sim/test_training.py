@@ -4,6 +4,7 @@ Tests marked `train` need PyTorch. Left out by default, they are run by ``make t
 is installed, by ``pytest -m train tests/sim/test_training.py``.
 """
 
+import json
 import sys
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import IO
 import numpy as np
 import pytest
 
+from spinbnn.golden.architectures import ARCHITECTURES, perceptron
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.layers import Affine, Threshold
@@ -29,17 +31,17 @@ from spinbnn.sim.training import (
     Status,
     TrainedLayer,
     TrainedModel,
-    _distort,
-    _Run,
-    _sign,
     export,
     export_tested,
     progress_bar,
     train,
     verify,
 )
+from spinbnn.sim.training.run import Run, distorted
+from spinbnn.sim.training.torch_layers import sign
 
-TINY = Recipe(name="tiny", hidden=(24, 16), classes=3, epochs=3, batch_size=20)
+TINY = Recipe("tiny", perceptron("tiny", "here", (80, 24, 16, 3), 8, False), epochs=3, batch_size=20)
+SMALLER = replace(TINY, architecture=perceptron("smaller", "here", (35, 24, 16, 3), 8, False))
 
 
 def message(call, *arguments: object) -> str:
@@ -53,7 +55,7 @@ def message(call, *arguments: object) -> str:
 def trained_layer(random: np.random.Generator, inputs: int, outputs: int, pixels: bool) -> TrainedLayer:
     """Return a layer normalised to the sums that occur, with gamma of both signs and 0."""
     middle, deviation = (127.5, 74.0) if pixels else (0.0, 1.0)
-    weights = random.choice(np.array([-1, 1], np.int8), (outputs, inputs))
+    weights = random.choice(np.array([-1, 1], np.int16), (outputs, inputs))
     spread = deviation * inputs**0.5
     gamma = random.normal(size=outputs)
     gamma[:2] = 0, -1
@@ -68,11 +70,11 @@ def trained_layer(random: np.random.Generator, inputs: int, outputs: int, pixels
 
 def tiny_model(seed: int = 5) -> TrainedModel:
     random = np.random.default_rng(seed)
-    sizes = (35, *TINY.hidden, TINY.classes)
+    sizes = (35, 24, 16, 3)
     layers = [trained_layer(random, *pair, pixels=index == 0) for index, pair in enumerate(pairwise(sizes))]
     # The classes compete: none has a normalisation that lets it always win.
     layers[-1] = replace(layers[-1], gamma=np.array([1, 1.25, 1.5], np.float32), beta=np.zeros(3, np.float32))
-    return TrainedModel(TINY, tuple(layers), "none", "none", ())
+    return TrainedModel(SMALLER, tuple(layers), "none", "none", ())
 
 
 def is_at_least_zero(a: Fraction, b: Fraction, radicand: Fraction) -> bool:
@@ -156,7 +158,8 @@ def test_a_last_layer_that_tells_nothing_apart_is_refused():
 
 def test_export_says_where_the_network_comes_from():
     metadata = export(tiny_model()).metadata
-    assert metadata["recipe"] == asdict(TINY) | {"hidden": [24, 16]}
+    assert metadata["recipe"] == json.loads(json.dumps(asdict(SMALLER)))
+    assert metadata["recipe"]["architecture"]["layers"][1]["neurons"] == 16
     assert metadata["torch"] == "none"
     assert metadata["training_data_sha256"] == "none"
 
@@ -166,8 +169,10 @@ def test_export_says_where_the_network_comes_from():
     [
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"batch_size": 1}, "batch_size must be at least 2, not 1"),
-        ({"classes": 1}, "classes must be at least 2, not 1"),
-        ({"hidden": (1024, 0)}, "hidden[1] must be at least 1, not 0"),
+        (
+            {"architecture": perceptron("one", "here", (784, 1), 8, False)},
+            "classes must be at least 2, not 1",
+        ),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0, not nan"),
         ({"initial_weight": -1.0}, "initial_weight must be above 0, not -1.0"),
@@ -183,6 +188,9 @@ def test_impossible_recipes(change, problem):
 def test_recipes_are_found_by_their_names():
     assert all(RECIPES[name].name == name for name in RECIPES)
     assert RECIPES["mnist_1024"] is MNIST_MLP
+    presets = [recipe.architecture for name, recipe in RECIPES.items() if name in ARCHITECTURES]
+    assert presets == [ARCHITECTURES[name] for name in ARCHITECTURES if name != "xnor-alexnet"]
+    assert RECIPES["mlp-1024"] == replace(MNIST_MLP, name="mlp-1024")
 
 
 def test_without_pytorch_training_says_how_to_get_it(tmp_path, monkeypatch):
@@ -210,7 +218,9 @@ def test_the_shipped_network_is_the_papers_one():
 
 def test_the_shipped_network_was_made_by_the_shipped_recipe():
     metadata = load_network(MNIST_NETWORK).metadata
-    assert metadata["recipe"] == asdict(MNIST_MLP) | {"hidden": [1024, 1024]}
+    how = asdict(MNIST_MLP)
+    del how["architecture"]
+    assert metadata["recipe"] == how | {"hidden": [1024, 1024], "classes": 10}
     assert metadata["test_images"] == metadata["test_equal"] == 10_000
     assert metadata["test_correct"] == 9_903
 
@@ -370,7 +380,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_no_other(data_dir, tmp_path, 
 
     monkeypatch.setattr(torch, "save", fill_disk)
     for name in ("checkpoint", "new"):
-        run = _Run(torch, TINY, stripes(310, 1))
+        run = Run(torch, TINY, stripes(310, 1))
         assert message(run.save, tmp_path / name) == (
             f"checkpoint {tmp_path / name} cannot be written (No space left on device); "
             "name a file in a writable folder"
@@ -382,8 +392,12 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_no_other(data_dir, tmp_path, 
 @pytest.mark.train
 def test_images_that_do_not_fit_the_recipe(data_dir, tmp_path):
     path = tmp_path / "checkpoint"
-    assert message(train, replace(TINY, classes=2), data_dir, path) == (
+    two = replace(TINY, architecture=perceptron("two", "here", (80, 2), 8, False))
+    assert message(train, two, data_dir, path) == (
         f"recipe 'tiny': classes must be more than the largest label in {data_dir}, which is 2, not 2"
+    )
+    assert message(train, SMALLER, data_dir, path) == (
+        "images must fit a network that takes 1 x 1 x 35 elements, not be 10 x 8 x 1"
     )
     assert message(train, replace(TINY, batch_size=200, validation_images=120), data_dir, path) == (
         "recipe 'tiny': 310 training images with 120 held out must fill a batch of 200"
@@ -404,7 +418,7 @@ def test_latent_weights_are_clipped(data_dir, tmp_path):
 def test_the_sign_of_zero_is_plus_one():
     import torch
 
-    signs = _sign(torch.tensor([-2.0, -1e-30, -0.0, 0.0, 1e-30, 2.0]))
+    signs = sign(torch.tensor([-2.0, -1e-30, -0.0, 0.0, 1e-30, 2.0]))
     assert signs.tolist() == [-1, -1, 1, 1, 1, 1]
 
 
@@ -415,20 +429,30 @@ def test_distortion_moves_and_turns_whole_pixels():
     generator = torch.Generator().manual_seed(1)
     still = replace(TINY, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0, shear=0.0)
     images = torch.tensor(stripes(50, 1).images)
-    assert torch.equal(_distort(torch, images, still, generator)[:, 0], images.float())
-    moved = _distort(torch, images, TINY, generator)
-    assert torch.equal(moved, moved.round())
-    assert moved.min() >= 0
-    assert moved.max() <= 255
+    np.testing.assert_array_equal(distorted(torch, images, still, generator), images)
+    assert (distorted(torch, images, TINY, generator) != images.numpy()).mean() > 0.5
     point = torch.zeros((400, 9, 9), dtype=torch.uint8)
     point[:, 4, 4] = 255
-    shifted = _distort(torch, point, replace(still, shift_pixels=2.0), generator)[:, 0]
+    shifted = distorted(torch, point, replace(still, shift_pixels=2.0), generator).astype(float)
     weight = shifted.sum((1, 2))
-    rows = (shifted.sum(2) * torch.arange(9)).sum(1) / weight - 4
-    columns = (shifted.sum(1) * torch.arange(9)).sum(1) / weight - 4
+    rows = (shifted.sum(2) * np.arange(9)).sum(1) / weight - 4
+    columns = (shifted.sum(1) * np.arange(9)).sum(1) / weight - 4
     for offset in (rows, columns):
         assert 1.8 < offset.max() < 2.05
         assert -2.05 < offset.min() < -1.8
+
+
+@pytest.mark.train
+def test_the_channels_of_an_image_move_together():
+    import torch
+
+    grey = torch.tensor(stripes(30, 1).images)
+    colours = torch.stack([grey, grey // 2, torch.full_like(grey, 100)], 3)
+    moved = distorted(torch, colours, TINY, torch.Generator().manual_seed(1))
+    alone = distorted(torch, grey, TINY, torch.Generator().manual_seed(1))
+    assert moved.shape == (30, 10, 8, 3)
+    np.testing.assert_array_equal(moved[..., 0], alone)
+    assert np.abs(moved[..., 1].astype(int) - alone.astype(int) // 2).max() <= 1
 
 
 @pytest.mark.train

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import NetworkError
 from spinbnn.golden.layers import (
     MAX_ACTIVATION_BITS,
@@ -29,6 +28,7 @@ from spinbnn.golden.layers import (
     check_integer,
 )
 from spinbnn.golden.network import Network
+from spinbnn.golden.weights import weight_planes
 
 Weights = NDArray[np.integer]
 
@@ -298,10 +298,7 @@ def _build_layer(plan: LayerPlan, weights: Weights, head: Head) -> Layer:
     largest = 2**shape.weight_bits - 1
     if not (-largest <= int(weights.min()) and int(weights.max()) <= largest and (weights & 1).all()):
         raise NetworkError(f"layer '{plan.name}': weights must be odd integers from {-largest} to {largest}")
-    codes = (weights.astype(np.int32) + largest) >> 1  # each bit is one plane: 2**q times +1 or -1
-    planes = [pack((codes >> q) & 1) for q in range(shape.weight_bits)]
-    packed = planes[0] if len(planes) == 1 else np.stack(planes)
-    shifts = tuple(range(shape.weight_bits))
+    packed, shifts, _ = weight_planes(weights)
     if isinstance(shape, DenseShape):
         return Dense(plan.name, packed, plan.sum_length, head, weight_shifts=shifts, relu=shape.relu)
     return Conv(

@@ -100,7 +100,7 @@ def _preset(name: str, **how: float) -> Recipe:
     return replace(MNIST_MLP, name=name, architecture=ARCHITECTURES[name], **how)  # type: ignore[arg-type]
 
 
-_COLOUR = {"rotation_degrees": 0.0, "zoom": 0.0, "shear": 0.0, "batch_size": 100, "learning_rate": 0.01}
+_UPRIGHT = {"rotation_degrees": 0.0, "zoom": 0.0, "shear": 0.0, "batch_size": 100}
 
 _RECIPES = (
     MNIST_MLP,
@@ -111,10 +111,10 @@ _RECIPES = (
     _preset("tfc", epochs=30),
     _preset("digits", epochs=150, batch_size=64, learning_rate=0.01, shift_pixels=0.5, shear=0.1),
     _preset("lenet4", epochs=12, batch_size=100),
-    _preset("cnv", epochs=3, **_COLOUR),
-    _preset("cnv-w1a2", epochs=3, **_COLOUR),
-    _preset("bnn-cifar10", epochs=3, **_COLOUR),
-    _preset("nin", epochs=3, **_COLOUR),
+    _preset("bnn-cifar10", epochs=2, **_UPRIGHT),
+    _preset("cnv", epochs=2, **_UPRIGHT),
+    _preset("cnv-w1a2", epochs=2, **_UPRIGHT),
+    _preset("nin", epochs=2, **_UPRIGHT),
 )
 
 RECIPES = {recipe.name: recipe for recipe in _RECIPES}

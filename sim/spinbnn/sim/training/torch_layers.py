@@ -82,7 +82,7 @@ def from_trained(torch: Any, plan: LayerPlan, layer: TrainedLayer) -> TorchLayer
 
 def inputs(torch: Any, architecture: Architecture, pixels: NDArray[np.uint8], dtype: Any) -> Any:
     """Return pixels, uint8 [n, elements] as the network reads them, as the first layer takes them."""
-    x = torch.from_numpy(pixels).to(dtype)
+    x = torch.tensor(pixels).to(dtype)
     if architecture.input_signed:
         x = x.mul_(2).sub_(1)
     if isinstance(architecture.layers[0], ConvShape):
@@ -166,16 +166,16 @@ def _integers(torch: Any, shape: LayerShape, weight: Any, x: Any) -> Any:
 def _activations(torch: Any, shape: LayerShape, x: Any) -> Any:
     """Return the activations of normalised integers, with the slope of the ramp that they are steps of."""
     low, high = activation_range(shape)
-    soft = torch.nn.functional.hardtanh(x, low / high, 1.0)
+    ramp = torch.nn.functional.hardtanh(x, low / high, 1.0)
     if shape.activation_bits == 1 and shape.activation_signed:
         steps = sign(x.detach())
     else:
-        soft = soft * high
+        ramp = ramp * high
         steps = sum((x.detach() >= level).to(x.dtype) for level in activation_levels(shape)) + low
-    x = steps + (soft - soft.detach())
+    ramp.detach().copy_(steps)  # the slope stays: what it is computed from is the ramp's input
     if shape.pool is not None and shape.pool.kind == "or":
-        x = torch.nn.functional.max_pool2d(x, shape.pool.size, shape.pool.stride)
-    return x
+        return torch.nn.functional.max_pool2d(ramp, shape.pool.size, shape.pool.stride)
+    return ramp
 
 
 def quantised(latent: Any, weight_bits: int) -> Any:
