@@ -69,7 +69,7 @@ INPUT_FORMS = {
     "symmetric": InputForm(Fraction(2, 255), Fraction(-1)),
     "bipolar": InputForm(bipolar=True),
 }
-"""What models are given: pixels from 0 to 1 (as of PyTorch's ToTensor), 0 to 255, or -1 to 1; or +1 and -1."""
+"""What models are given: pixels from 0 to 1 (as of PyTorch's ToTensor), 0 to 255, -1 to 1; or +1 and -1."""
 
 
 def code_images(source: ImageSource, steps: Steps, form: InputForm) -> Coding:
