@@ -25,6 +25,8 @@ _BOUNDS = MappingProxyType(
         "image_elements": (0, 2**24),
         "steps": (2, 256),
         "weight_planes": (1, 9),
+        "activation_bits": (1, 4),
+        "residual_rows": (0, 2**24),
     }
 )
 _STREAM_BITS = (8, 16, 32, 64, 128, 256, 512)
@@ -66,6 +68,12 @@ class Geometry:
         them (2 to 256).
     weight_planes : int
         Planes of a weight (1 to 9).
+    activation_bits : int
+        Bits of an activation (1 to 4).
+    integer_pools : bool
+        Whether integers are pooled behind a ReLU, and logits by max.
+    residual_rows : int
+        Integers of each neuron's bank that layers keep for later ones to add (to 2**24); 0 for none.
     memory : MemoryOptions
         Mechanisms of the memory that are built.
 
@@ -89,13 +97,18 @@ class Geometry:
     image_elements: int = 0
     steps: int = 16
     weight_planes: int = 1
+    activation_bits: int = 1
+    integer_pools: bool = False
+    residual_rows: int = 0
     memory: MemoryOptions = PLAIN
 
     def __post_init__(self) -> None:
         if not isinstance(self.memory, MemoryOptions):
             raise GeometryError(f"memory must be MemoryOptions, not {self.memory!r}")
+        if not isinstance(self.integer_pools, bool):
+            raise GeometryError(f"integer_pools must be true or false, not {self.integer_pools!r}")
         for field in fields(self):
-            if field.name == "memory":
+            if field.name in ("memory", "integer_pools"):
                 continue
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool):
@@ -111,6 +124,16 @@ class Geometry:
                 f"word_bits must be a multiple of the {self.stream_elements} elements a beat of "
                 f"stream_bits {self.stream_bits} holds, not {self.word_bits}"
             )
+
+        if self.activation_bits > 1 and self.memory.activation_generators:
+            raise GeometryError(
+                f"activation_bits must be 1 where activations are stored in MRAM, not {self.activation_bits}"
+            )
+
+    @property
+    def integer_head(self) -> bool:
+        """Whether neurons work on whole integers behind their sums, not only on the sign of a difference."""
+        return self.activation_bits > 1 or self.integer_pools or self.residual_rows > 0
 
     @property
     def stream_elements(self) -> int:

@@ -10,7 +10,7 @@ from spinbnn.golden.encoding import Bits, Words, bit_planes, join_rows, pack, sp
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.layers import Affine, Conv, Dense, Layer, MultiThreshold, Threshold, largest_sum
-from spinbnn.golden.network import Format, Network
+from spinbnn.golden.network import Format, Network, integer_shape
 from spinbnn.golden.steps import Step, layer_steps
 
 _MOST_INPUTS = 2**24 - 1
@@ -58,6 +58,14 @@ class LayerPlacement:
         Sums of a pooling window, how far apart windows are, and output pixels.
     source : (int, int)
         Height and width of the map that is read.
+    thresholds : int
+        Threshold rows of a neuron.
+    activation_bits : int
+        Bits of an activation.
+    relu : bool
+        Negative sums become 0; False where the thresholds stand for it.
+    residual_source, residual_destination : int or None
+        First residual row of the integers that are added, and of where this layer's are kept.
     """
 
     row_base: int
@@ -79,6 +87,11 @@ class LayerPlacement:
     window_stride: Pair = _UNIT
     positions: Pair = _UNIT
     source: Pair = _UNIT
+    thresholds: int = 1
+    activation_bits: int = 1
+    relu: bool = False
+    residual_source: int | None = None
+    residual_destination: int | None = None
 
     @property
     def neuron_words(self) -> int:
@@ -203,6 +216,7 @@ def place(network: Network, geometry: Geometry) -> Placement:
     row_base = threshold_base = 0
     placements = []
     bases = _activation_bases(network, geometry)
+    residuals = _residual_bases(network, geometry)
     for index, layer in enumerate(network.layers):
         _check_features(network, index, geometry)
         groups = words_for(layer.neurons, geometry.banks)
@@ -217,11 +231,16 @@ def place(network: Network, geometry: Geometry) -> Placement:
             destination_base=0 if last else bases[index],
             last_group_neurons=layer.neurons - (groups - 1) * geometry.banks,
             tail_bits=1,
+            thresholds=len(layer.head.values) if isinstance(layer.head, MultiThreshold) else 1,
+            activation_bits=activation_bits(layer),
+            relu=layer.relu and not _relu_folds(network, layer),
+            residual_source=None if layer.residual is None else residuals[layer.residual],
+            residual_destination=residuals.get(layer.name),
         )
         placed = _with_walk(placed, network, index, geometry)
         placements.append(placed)
         row_base += placed.rows
-        threshold_base += 0 if last else groups
+        threshold_base += 0 if last else groups * placed.thresholds
     placement = Placement(tuple(placements), geometry)
     _check_capacity(network, placement)
     return placement
@@ -330,18 +349,43 @@ def _activation_bases(network: Network, geometry: Geometry) -> list[int]:
     return [behind if index % 2 else 0 for index in range(len(sizes))]
 
 
+def _residual_bases(network: Network, geometry: Geometry) -> dict[str, int]:
+    """Return from which residual row on the integers of each layer lie that another adds, by its name."""
+    bases: dict[str, int] = {}
+    base = 0
+    for layer in network.layers:
+        if layer.name in {reader.residual for reader in network.layers}:
+            bases[layer.name] = base
+            height, width, _ = integer_shape(layer)
+            base += height * width * words_for(layer.neurons, geometry.banks)
+    if base > geometry.residual_rows:
+        raise CapacityError(
+            f"network '{network.name}' needs residual_rows {base}, "
+            f"the geometry has {geometry.residual_rows}: raise residual_rows to at least {base}"
+        )
+    return bases
+
+
 def _check_features(network: Network, index: int, geometry: Geometry) -> None:
     """See that the machine can do what a layer asks for."""
     layer = network.layers[index]
     where = f"layer '{layer.name}'"
-    if isinstance(layer.head, MultiThreshold):
-        raise CapacityError(f"{where} has activations of {layer.head.bits} bits, machines have those of one")
-    if layer.residual is not None:
-        raise CapacityError(f"{where} adds the integers of '{layer.residual}', machines do not keep them")
-    if layer.relu and not _relu_is_idle(layer):
-        raise CapacityError(f"{where} needs ReLU before its head, machines do without: fold it")
-    if isinstance(layer.head, Affine) and layer.pool is not None and layer.pool.kind == "max":
-        raise CapacityError(f"{where} pools logits by max, machines pool them by sum")
+    if activation_bits(layer) > geometry.activation_bits:
+        raise CapacityError(
+            f"{where} needs activation_bits {activation_bits(layer)}, the geometry has "
+            f"{geometry.activation_bits}: raise activation_bits to at least {activation_bits(layer)}"
+        )
+    if layer.relu and not _relu_folds(network, layer) and not geometry.integer_head:
+        raise CapacityError(
+            f"{where} needs a ReLU that thresholds cannot stand for: build the geometry with integer_pools"
+        )
+    if isinstance(layer, Conv) and layer.pool is not None:
+        if layer.pool.kind == "max" and not isinstance(layer.head, Threshold) and not geometry.integer_head:
+            raise CapacityError(f"{where} pools integers by max: build the geometry with integer_pools")
+        if layer.pool.kind == "or" and layer.name in {reader.residual for reader in network.layers}:
+            raise CapacityError(f"{where} pools its activations, machines then do not keep its integers")
+        if layer.pool.kind == "or" and layer.residual is not None:
+            raise CapacityError(f"{where} pools its activations, machines then add no residual before")
     if index == 0 and isinstance(layer, Conv):
         if layer.inputs > geometry.image_elements:
             raise CapacityError(
@@ -367,22 +411,23 @@ def _check_features(network: Network, index: int, geometry: Geometry) -> None:
         raise CapacityError(f"{where} must have weight_shifts from 0 on without gaps, not {shifts}")
 
 
-def _relu_is_idle(layer: Layer) -> bool:
-    """Return whether thresholds can stand for the ReLU: not where sums are added up, or become logits."""
+def _relu_folds(network: Network, layer: Layer) -> bool:
+    """Return whether thresholds can stand for a ReLU: not where its integers are added up, kept or sent."""
     summed = layer.pool is not None and layer.pool.kind == "sum"
-    return isinstance(layer.head, Threshold) and not summed
+    kept = layer.name in {reader.residual for reader in network.layers}
+    return not (isinstance(layer.head, Affine) or summed or kept or layer.residual is not None)
 
 
-def machine_threshold(layer: Layer) -> Threshold:
-    """Return the thresholds of a layer's sums, ReLU folded into them.
+def machine_thresholds(layer: Layer, placed: LayerPlacement, inputs: Format) -> NDArray[np.int64]:
+    """Return the thresholds of a layer's sums, int64 [T, N], ReLU folded in where the machine has none.
 
     ``max(0, s) >= T`` is ``s >= T`` for T above 0, and always true otherwise.
     """
-    assert isinstance(layer.head, Threshold)  # `place` sees to it
-    if not layer.relu:
-        return layer.head
-    lowest = np.int32(-largest_sum(layer, 255))
-    return Threshold(np.where(layer.head.values > 0, layer.head.values, lowest), layer.head.flip)
+    assert not isinstance(layer.head, Affine)
+    values = layer.head.values.reshape(-1, layer.neurons).astype(np.int64)
+    if layer.relu and not placed.relu:
+        return np.where(values > 0, values, -largest_sum(layer, inputs.largest))
+    return values
 
 
 def _check_capacity(network: Network, placement: Placement) -> None:
@@ -390,7 +435,7 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     rows = threshold_rows = activation_words = 0
     last_placed = placement.layers[-1]
     all_rows = last_placed.row_base + last_placed.rows
-    all_thresholds = sum(placed.groups for placed in placement.layers[:-1])
+    all_thresholds = sum(placed.groups * placed.thresholds for placed in placement.layers[:-1])
     all_activations = max(
         (
             placed.destination_base + output_words(layer, geometry)
@@ -399,6 +444,7 @@ def _check_capacity(network: Network, placement: Placement) -> None:
         default=0,
     )
     first = placement.layers[0]
+    reaches: dict[str, int] = {}
     if network.inputs > _MOST_INPUTS:
         raise CapacityError(
             f"network '{network.name}' has {network.inputs} inputs, a machine counts them "
@@ -408,11 +454,12 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     _check(network.layers[0], geometry, "input_words", unfolded, "a half")
     _check(network.layers[-1], geometry, "outputs", network.outputs, "an image")
     for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
-        _check_accumulator(layer, geometry, network.format_into(index))
+        reaches[layer.name] = _reach(network, index, reaches)
+        _check_accumulator(layer, placed, geometry, network.format_into(index), reaches[layer.name])
         rows = placed.row_base + placed.rows
         _check(layer, geometry, "rows", rows, "a bank", all_rows)
         if not isinstance(layer.head, Affine):
-            threshold_rows = placed.threshold_base + placed.groups
+            threshold_rows = placed.threshold_base + placed.groups * placed.thresholds
             _check(layer, geometry, "threshold_rows", threshold_rows, "in all", all_thresholds)
             activation_words = placed.destination_base + output_words(layer, geometry)
             _check(layer, geometry, "activation_words", activation_words, "a lane", all_activations)
@@ -432,11 +479,19 @@ def _check(
         )
 
 
-def _check_accumulator(layer: Layer, geometry: Geometry, inputs: Format) -> None:
-    """See that the accumulator, which starts at minus the threshold, holds every partial sum."""
-    reach = largest_sum(layer, inputs.largest)
-    if isinstance(layer.head, Threshold):
-        reach += int(np.abs(machine_threshold(layer).values.astype(np.int64)).max())
+def _reach(network: Network, index: int, before: dict[str, int]) -> int:
+    """Return the largest absolute integer of a layer; `before` has those of earlier layers."""
+    layer = network.layers[index]
+    residual = before[layer.residual] if layer.residual is not None else 0
+    return largest_sum(layer, network.format_into(index).largest) + residual
+
+
+def _check_accumulator(
+    layer: Layer, placed: LayerPlacement, geometry: Geometry, inputs: Format, reach: int
+) -> None:
+    """See that the accumulator, which a threshold is taken from, holds every partial sum."""
+    if not isinstance(layer.head, Affine):
+        reach += int(np.abs(machine_thresholds(layer, placed, inputs)).max())
     need = reach.bit_length() + 1
     if need > geometry.accumulator_bits:
         raise CapacityError(

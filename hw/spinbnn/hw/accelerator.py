@@ -432,6 +432,7 @@ class Accelerator(wiring.Component):
     def _connect_lanes(
         self, m: Module, engine: Engine, drain: Drain, lanes: list[Lane], banks: list[Bank]
     ) -> None:
+        bits = self._geometry.activation_bits
         for index, lane in enumerate(lanes):
             m.d.comb += [
                 lane.read_enable.eq(engine.read_enable),
@@ -444,7 +445,7 @@ class Accelerator(wiring.Component):
                 lane.pad_ones.eq(engine.pad_ones),
                 lane.pad_masked.eq(engine.pad_masked),
                 lane.tail_mask.eq(engine.tail_mask),
-                lane.bits.eq(Cat(bank.bits[index] for bank in banks)),
+                lane.bits.eq(Cat(bank.bits.word_select(index, bits) for bank in banks)),
                 lane.pack.eq(drain.pack),
                 lane.present.eq(drain.present[index]),
             ]
@@ -477,12 +478,23 @@ class Accelerator(wiring.Component):
                 bank.threshold_read_enable.eq(engine.threshold_read_enable),
                 bank.threshold_read_row.eq(engine.threshold_read_row),
             ]
+            self._connect_integer_heads(m, engine, bank)
         rows = Cat(bank.array_read_data for bank in banks)
         m.d.comb += programmer.array_read_data.eq(
             rows.word_select(programmer.array_bank, self._geometry.row_cells)
         )
         if is_coded(self._geometry):
             self._connect_decoded_reads(m, engine, programmer, banks)
+
+    def _connect_integer_heads(self, m: Module, engine: Engine, bank: Bank) -> None:
+        g = self._geometry
+        names = []
+        if g.integer_head:
+            names = ["head", "flip_read_enable", "flip_read_row"]
+        if g.residual_rows:
+            names += ["residual_read_enable", "residual_read_row"]
+            names += ["residual_write_enable", "residual_write_row"]
+        m.d.comb += [getattr(bank, name).eq(getattr(engine, name)) for name in names]
 
     def _connect_decoded_reads(
         self, m: Module, engine: Engine, programmer: Programmer, banks: list[Bank]

@@ -11,6 +11,7 @@ from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.cell_code import ReadFlags, decode, is_coded
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.counters import COUNTER_BITS, read_kinds
+from spinbnn.hw.integer_head import HeadControl, IntegerHead
 from spinbnn.hw.library import Library
 from spinbnn.hw.xnor_popcount import DatapathControl, XnorPopcount, largest_count
 
@@ -20,6 +21,11 @@ MISMATCH_BITS = 32  # a word of the table
 def mismatch_words(geometry: Geometry) -> int:
     """Return the words of a bank's mismatch table; none without differential cells."""
     return -(-geometry.code_bits // MISMATCH_BITS) if geometry.memory.differential else 0
+
+
+def residual_row_bits(geometry: Geometry) -> int:
+    """Return the address bits of the integers that a bank keeps."""
+    return ceil_log2(max(2, geometry.residual_rows))
 
 
 class Bank(wiring.Component):
@@ -54,10 +60,18 @@ class Bank(wiring.Component):
         Fetches the neuron's threshold, in the clock before `accumulate_first`.
     threshold_write_enable, threshold_write_row, threshold_write_data
         Writes a threshold: the accumulator's start value, and above it the flip.
-    bits : Out(lanes)
-        Binary activation of every lane once the accumulators are complete.
+    bits : Out(lanes * activation_bits)
+        Activation of every lane once the accumulators are complete, or in the last step of the integer heads.
     sums : Out(lanes * accumulator_bits)
-        The accumulators.
+        The accumulators, or the integers that the integer heads hold.
+    head : In(HeadControl)
+        Control of the integer heads; this and the following only in machines that have them.
+    flip_read_enable, flip_read_row
+        Fetches the neuron's flip as `threshold_read_enable` does its threshold in machines without.
+    residual_read_enable, residual_read_row
+        Fetches the integers that are added, in the clock before `head.hold`.
+    residual_write_enable, residual_write_row
+        Keeps the integers of the clock of `head.hold`.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -79,11 +93,31 @@ class Bank(wiring.Component):
                 "threshold_write_enable": In(1),
                 "threshold_write_row": In(threshold_row),
                 "threshold_write_data": In(g.accumulator_bits + 1),
-                "bits": Out(g.lanes),
+                "bits": Out(g.lanes * g.activation_bits),
                 "sums": Out(g.lanes * g.accumulator_bits),
             }
             | self._coded_members()
+            | self._integer_members()
         )
+
+    def _integer_members(self) -> dict[str, Any]:
+        g = self._geometry
+        members: dict[str, Any] = {}
+        if g.integer_head:
+            members = {
+                "head": In(HeadControl),
+                "flip_read_enable": In(1),
+                "flip_read_row": In(ceil_log2(g.threshold_rows)),
+            }
+        if g.residual_rows:
+            row = residual_row_bits(g)
+            members |= {
+                "residual_read_enable": In(1),
+                "residual_read_row": In(row),
+                "residual_write_enable": In(1),
+                "residual_write_row": In(row),
+            }
+        return members
 
     def _coded_members(self) -> dict[str, Any]:
         g = self._geometry
@@ -128,12 +162,15 @@ class Bank(wiring.Component):
             thresholds.write_data.eq(self.threshold_write_data),
         ]
         start = thresholds.read_data[: g.accumulator_bits].as_signed()
+        flip_of_group: Value = thresholds.read_data[g.accumulator_bits]
+        if g.integer_head:
+            flip_of_group = self._flips(m)
         # The next group may fetch its threshold while this group's last word is added: keep this one's flip.
         flip = Signal()
         with m.If(self.control.accumulate_enable & self.control.accumulate_first):
-            m.d.sync += flip.eq(thresholds.read_data[g.accumulator_bits])
+            m.d.sync += flip.eq(flip_of_group)
 
-        sums = []
+        neurons = []
         for lane in range(g.lanes):
             neuron = library.add(m, f"neuron_{lane}", XnorPopcount(g))
             m.d.comb += [
@@ -143,11 +180,59 @@ class Bank(wiring.Component):
                 neuron.mask_count.eq(self.mask_counts.word_select(lane, len(neuron.mask_count))),
                 neuron.control.eq(self.control),
                 neuron.start.eq(start),
-                self.bits[lane].eq(self._pooled(m, lane, ~neuron.accumulator[-1], flip)),
             ]
-            sums.append(neuron.accumulator)
-        m.d.comb += self.sums.eq(Cat(*sums))
+            neurons.append(neuron)
+        if g.integer_head:
+            self._elaborate_integer_heads(m, library, neurons, flip, start)
+        else:
+            m.d.comb += [
+                self.bits[lane].eq(self._pooled(m, lane, ~neuron.accumulator[-1], flip))
+                for lane, neuron in enumerate(neurons)
+            ]
+            m.d.comb += self.sums.eq(Cat(neuron.accumulator for neuron in neurons))
         return m
+
+    def _flips(self, m: Module) -> Value:
+        """Keep the flips apart from the thresholds, which the heads read at other times."""
+        g = self._geometry
+        flips = Ram(m, "flips", 1, g.threshold_rows)
+        m.d.comb += [
+            flips.read_enable.eq(self.flip_read_enable),
+            flips.read_address.eq(self.flip_read_row),
+            flips.write_enable.eq(self.threshold_write_enable),
+            flips.write_address.eq(self.threshold_write_row),
+            flips.write_data.eq(self.threshold_write_data[g.accumulator_bits]),
+        ]
+        return flips.read_data
+
+    def _elaborate_integer_heads(
+        self, m: Module, library: Library, neurons: list[XnorPopcount], flip: Signal, start: Value
+    ) -> None:
+        g = self._geometry
+        heads = [library.add(m, f"head_{lane}", IntegerHead(g)) for lane in range(g.lanes)]
+        residuals: Value = Const(0, g.lanes * g.accumulator_bits)
+        if g.residual_rows:
+            memory = Ram(m, "residuals", g.lanes * g.accumulator_bits, max(2, g.residual_rows))
+            m.d.comb += [
+                memory.read_enable.eq(self.residual_read_enable),
+                memory.read_address.eq(self.residual_read_row),
+                memory.write_enable.eq(self.residual_write_enable),
+                memory.write_address.eq(self.residual_write_row),
+                memory.write_data.eq(Cat(head.result for head in heads)),
+            ]
+            residuals = memory.read_data
+        for lane, (neuron, head) in enumerate(zip(neurons, heads, strict=True)):
+            m.d.comb += [
+                head.control.eq(self.head),
+                head.sum.eq(neuron.accumulator),
+                head.flip.eq(flip),
+                head.residual.eq(residuals.word_select(lane, g.accumulator_bits).as_signed()),
+                head.start.eq(start),
+            ]
+        m.d.comb += [
+            self.bits.eq(Cat(head.code for head in heads)),
+            self.sums.eq(Cat(head.held for head in heads)),
+        ]
 
     def _pooled(self, m: Module, lane: int, reached: Value, flip: Signal) -> Value:
         """Return the activation of a pooling window, whose sums come one after the other.

@@ -6,12 +6,12 @@ from amaranth.lib import data
 from numpy.typing import NDArray
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Affine, Conv
+from spinbnn.golden.layers import Affine, Conv, MultiThreshold
 from spinbnn.golden.network import Network
-from spinbnn.golden.placement import LayerPlacement, Placement, machine_threshold
+from spinbnn.golden.placement import LayerPlacement, Placement, machine_thresholds
 
 DESCRIPTOR_WORDS = 32
-USED_WORDS = 26
+USED_WORDS = 28
 STEP_BITS = 16
 FLIP_BIT = 31
 
@@ -26,12 +26,16 @@ DescriptorLayout = data.StructLayout(
         "paired": 1,
         "pad_ones": 1,
         "pad_masked": 1,
-        "pool_bits": 1,
+        "pool_each": 1,
         "pool_flipped": 1,
         "planes": 4,
         "weight_planes": 4,
         "step_base": 8,
-        "reserved_1": 8,
+        "relu": 1,
+        "pool_sums": 1,
+        "residual_add": 1,
+        "residual_keep": 1,
+        "reserved_0": 4,
         "words": 16,
         "groups": 16,
         "row_base": 32,
@@ -40,7 +44,10 @@ DescriptorLayout = data.StructLayout(
         "source_base": 16,
         "destination_base": 16,
         "last_group_neurons": 16,
-        "reserved_2": 16,
+        "thresholds": 4,
+        "low": 4,
+        "bits": 4,
+        "reserved_1": 4,
         "kernel_x": 16,
         "kernel_y": 16,
         "window_x": 16,
@@ -55,6 +62,7 @@ DescriptorLayout = data.StructLayout(
     }
     | {f"address_{level}": signed(32) for level in LEVELS}
     | {f"{axis}_{level}": signed(16) for level in LEVELS for axis in "xy"}
+    | {"residual_source": 32, "residual_destination": 32}
 )
 
 StepLayout = data.StructLayout(
@@ -91,8 +99,17 @@ def descriptor_words(network: Network, placement: Placement) -> NDArray[np.uint3
             "paired": place.paired,
             "pad_ones": padding == 1,
             "pad_masked": padding == 0,
-            "pool_bits": pool in ("max", "or"),
+            "pool_each": pool in ("max", "or") or place.relu,
             "pool_flipped": pool == "or",
+            "relu": place.relu,
+            "pool_sums": pool == "sum",
+            "residual_add": place.residual_source is not None,
+            "residual_keep": place.residual_destination is not None,
+            "thresholds": place.thresholds,
+            "low": layer.head.low if isinstance(layer.head, MultiThreshold) else 0,
+            "bits": place.activation_bits,
+            "residual_source": place.residual_source or 0,
+            "residual_destination": place.residual_destination or 0,
             "planes": place.planes,
             "weight_planes": place.weight_planes,
             "step_base": step_bases[index],
@@ -188,17 +205,18 @@ def threshold_words(network: Network, placement: Placement, geometry: Geometry) 
     -------
     ndarray of uint32, shape (rows, banks)
         The accumulator's start value (the negated threshold) and, in bit 31, the flip; 0 where there is no
-        neuron. `rows` is the number of threshold rows the network takes.
+        neuron. A group's thresholds follow one another. `rows` is the number of rows the network takes.
     """
     rows = []
-    for layer, place in zip(network.layers, placement.layers, strict=True):
-        if not isinstance(layer.head, Affine):
-            head = machine_threshold(layer)
-            mask = (1 << geometry.accumulator_bits) - 1
-            start = (-head.values.astype(np.int64)) & mask
-            table = np.zeros(place.groups * geometry.banks, dtype=np.uint32)
-            table[: start.size] = start | (head.flip.astype(np.int64) << FLIP_BIT)
-            rows.append(table.reshape(place.groups, geometry.banks))
+    mask = (1 << geometry.accumulator_bits) - 1
+    for index, (layer, place) in enumerate(zip(network.layers, placement.layers, strict=True)):
+        if isinstance(layer.head, Affine):
+            continue
+        start = -machine_thresholds(layer, place, network.format_into(index)) & mask
+        table = np.zeros((place.thresholds, place.groups * geometry.banks), dtype=np.uint32)
+        table[:, : layer.neurons] = start | (layer.head.flip.astype(np.int64) << FLIP_BIT)
+        by_group = table.reshape(place.thresholds, place.groups, geometry.banks).swapaxes(0, 1)
+        rows.append(by_group.reshape(-1, geometry.banks))
     return np.concatenate(rows) if rows else np.zeros((0, geometry.banks), dtype=np.uint32)
 
 

@@ -1,6 +1,6 @@
 """The drain: tells the lanes how to pack the bits of finished groups into activation words."""
 
-from amaranth.hdl import Const, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -68,6 +68,10 @@ class Drain(wiring.Component):
         writing = Mux(flushing, fill.any(), remaining.any() & (pack.cross | (last_of_pixel & final_chunk)))
         done = last_group & (flushing if ragged else final_chunk)
         rest_is_next = last_of_pixel & final_chunk & int(ragged)
+        last_plane: Value = Const(1)
+        if g.activation_bits > 1:
+            last_plane = self._planes(m, packing)
+            done, rest_is_next = done & last_plane, Mux(last_plane, rest_is_next, flushing)
         if g.memory.activation_generators:
             m.d.comb += self.writing.eq(writing)
             packing, writing, done = (condition & ~self.hold for condition in (packing, writing, done))
@@ -84,7 +88,7 @@ class Drain(wiring.Component):
             pack.address.eq(self.write_pointer),
             self.writing_done.eq(done),
         ]
-        with m.If(pack.chunk):
+        with m.If(pack.chunk & last_plane):
             m.d.sync += [
                 remaining.eq(Mux(final_chunk | flushing, 0, remaining - size)),
                 fill.eq(Mux(pack.cross, total - g.word_bits, Mux(pack.write, 0, total))),
@@ -99,3 +103,18 @@ class Drain(wiring.Component):
             with m.If(self.group.first):
                 m.d.sync += [self.write_pointer.eq(self.group.destination), self.write_tag.eq(self.group.tag)]
         return m
+
+    def _planes(self, m: Module, packing: Value) -> Value:
+        """Go through the planes of a chunk, the highest first; return whether this clock's is the last."""
+        pack = self.pack
+        bits = Signal.like(self.group.bits)
+        m.d.comb += pack.last_plane.eq(pack.plane == 0)
+        following = Signal.like(pack.plane)
+        m.d.comb += [following.eq(Mux(pack.last_plane, bits - 1, pack.plane - 1))]
+        plane = Signal.like(pack.plane)
+        m.d.comb += pack.plane.eq(plane)
+        with m.If(packing):
+            m.d.sync += plane.eq(following)
+        with m.If(pack.capture):
+            m.d.sync += [bits.eq(self.group.bits), plane.eq(self.group.bits - 1)]
+        return pack.last_plane

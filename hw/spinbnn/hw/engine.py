@@ -8,7 +8,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import MAX_ACTIVATION_BITS
 from spinbnn.hw.activation_writer import PULSE_BITS
+from spinbnn.hw.bank import residual_row_bits
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.descriptor import (
     DESCRIPTOR_WORDS,
@@ -18,6 +20,7 @@ from spinbnn.hw.descriptor import (
     DescriptorLayout,
     StepLayout,
 )
+from spinbnn.hw.integer_head import HeadControl
 from spinbnn.hw.lane import chunk_bits, operand_address_bits
 from spinbnn.hw.library import Library
 from spinbnn.hw.loops import LoopNest
@@ -66,6 +69,7 @@ class GroupInfo(data.StructLayout):
                 "destination": ceil_log2(geometry.activation_words),
                 "tag": 1,  # alternates from one writing layer to the next
             }
+            | ({"bits": range(geometry.activation_bits + 1)} if geometry.activation_bits > 1 else {})
         )
 
 
@@ -89,7 +93,22 @@ class BeatInfo(data.StructLayout):
                 "threshold_row": ceil_log2(geometry.threshold_rows),
                 "group": GroupInfo(geometry),
             }
+            | (self._integer_fields(geometry) if geometry.integer_head else {})
         )
+
+    @staticmethod
+    def _integer_fields(geometry: Geometry) -> dict[str, Any]:
+        row = residual_row_bits(geometry)
+        return {
+            "relu": 1,
+            "pool_sums": 1,
+            "low": MAX_ACTIVATION_BITS,
+            "last_threshold": MAX_ACTIVATION_BITS,
+            "residual_add": 1,
+            "residual_keep": 1,
+            "residual_read_row": row,
+            "residual_write_row": row,
+        }
 
 
 class Engine(wiring.Component):
@@ -129,6 +148,10 @@ class Engine(wiring.Component):
         For the banks.
     threshold_read_enable, threshold_read_row : Out
         For the banks.
+    head, flip_read_enable, flip_read_row : Out
+        For the banks; only where they have integer heads.
+    residual_read_enable, residual_read_row, residual_write_enable, residual_write_row : Out
+        For the banks; only where they keep integers.
     capture : Out(1), group : Out(GroupInfo)
         A group is complete in this clock.
     write_pointer, write_tag, writing_done
@@ -187,7 +210,27 @@ class Engine(wiring.Component):
                 "issue": Out(1),
             }
             | (slow_writes if g.memory.activation_generators else {})
+            | self._integer_members()
         )
+
+    def _integer_members(self) -> dict[str, Any]:
+        g = self._geometry
+        members: dict[str, Any] = {}
+        if g.integer_head:
+            members = {
+                "head": Out(HeadControl),
+                "flip_read_enable": Out(1),
+                "flip_read_row": Out(ceil_log2(g.threshold_rows)),
+            }
+        if g.residual_rows:
+            row = residual_row_bits(g)
+            members |= {
+                "residual_read_enable": Out(1),
+                "residual_read_row": Out(row),
+                "residual_write_enable": Out(1),
+                "residual_write_row": Out(row),
+            }
+        return members
 
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()
@@ -276,14 +319,16 @@ class Engine(wiring.Component):
             beat.last_step.eq(step.last),
             beat.shift.eq(step.shift),
             beat.negative.eq(step.negative),
-            beat.first_word.eq(tap_first & (window_first | layer.pool_bits)),
+            beat.first_word.eq(tap_first & (window_first | layer.pool_each)),
             beat.sum_end.eq(sum_end),
-            beat.pool_first.eq(window_first | ~layer.pool_bits),
+            beat.pool_first.eq(window_first | ~layer.pool_each),
             beat.pool_flipped.eq(layer.pool_flipped),
             beat.group_end.eq(group_end),
             beat.threshold_row.eq(threshold_row),
             beat.group.eq(group),
         ]
+        if g.integer_head:
+            self._describe_head(m, layer, beat, layer_begin, group_end)
         self._pipeline(m, beat)
         return m
 
@@ -385,6 +430,7 @@ class Engine(wiring.Component):
         group_row = Signal.like(self.row)
         threshold_row = Signal.like(self.threshold_read_row)
         next_row = Signal.like(self.row)
+        thresholds = layer.thresholds if g.integer_head else 1
         m.d.comb += next_row.eq(row + (layer.weight_planes if g.weight_planes > 1 else 1))
         with m.If(layer_begin):
             m.d.sync += [
@@ -399,7 +445,11 @@ class Engine(wiring.Component):
             with m.Elif(~group_end):  # the next sum of the pooling window
                 m.d.sync += row.eq(group_row)
             with m.Elif(~loops.group_last):
-                m.d.sync += [row.eq(next_row), group_row.eq(next_row), threshold_row.eq(threshold_row + 1)]
+                m.d.sync += [
+                    row.eq(next_row),
+                    group_row.eq(next_row),
+                    threshold_row.eq(threshold_row + thresholds),
+                ]
             with m.Else():
                 m.d.sync += [
                     row.eq(layer.row_base),
@@ -422,6 +472,8 @@ class Engine(wiring.Component):
             group.destination.eq(layer.destination_base),
             group.tag.eq(tag),
         ]
+        if self._geometry.activation_bits > 1:
+            m.d.comb += group.bits.eq(layer.bits)
         return group
 
     def _stalls(
@@ -446,7 +498,7 @@ class Engine(wiring.Component):
 
         timer = Signal(range(self._longest_drain() + 2))
         with m.If(self.issue & group_end):
-            m.d.sync += timer.eq(self._drain_clocks(group) - 1)
+            m.d.sync += timer.eq(self._drain_clocks(group, layer.thresholds) - 1)
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
 
@@ -467,17 +519,41 @@ class Engine(wiring.Component):
     def _longest_drain(self) -> int:
         g = self._geometry
         waits = (2**PULSE_BITS - 1) * group_words(g) if g.memory.activation_generators else 0
-        return g.banks * g.lanes + waits
+        thresholds = 2**MAX_ACTIVATION_BITS * g.integer_head
+        return g.banks * max(g.lanes, g.activation_bits) + g.activation_bits + waits + thresholds
 
-    def _drain_clocks(self, group: Any) -> Any:
+    def _drain_clocks(self, group: Any, thresholds: Value) -> Any:
         g = self._geometry
         size = chunk_bits(g)
         chunks = sum((group.neurons > start for start in range(0, g.banks, size)), Const(0))
         flush = group.last_of_pixel & is_ragged(g)
-        bits = chunks + flush
+        clocks = chunks + flush
+        if g.activation_bits > 1:
+            clocks = clocks * group.bits
         if g.memory.activation_generators:
-            bits = bits + self.write_wait_clocks * group_words(g)
-        return Mux(group.logits, group.neurons * group.images, bits)
+            clocks = clocks + self.write_wait_clocks * group_words(g)
+        clocks = Mux(group.logits, group.neurons * group.images, clocks)
+        return clocks + thresholds - 1 if g.integer_head else clocks
+
+    def _describe_head(
+        self, m: Module, layer: Any, beat: Any, layer_begin: Signal, group_end: Signal
+    ) -> None:
+        """Add to a beat what the integer heads need to know."""
+        index = Signal(len(beat.residual_read_row))  # of the group, among those of the layer
+        with m.If(layer_begin):
+            m.d.sync += index.eq(0)
+        with m.Elif(self.issue & group_end):
+            m.d.sync += index.eq(index + 1)
+        m.d.comb += [
+            beat.relu.eq(layer.relu),
+            beat.pool_sums.eq(layer.pool_sums),
+            beat.low.eq(layer.low),
+            beat.last_threshold.eq(layer.thresholds - 1),
+            beat.residual_add.eq(layer.residual_add),
+            beat.residual_keep.eq(layer.residual_keep),
+            beat.residual_read_row.eq(layer.residual_source + index),
+            beat.residual_write_row.eq(layer.residual_destination + index),
+        ]
 
     def _pipeline(self, m: Module, beat: Any) -> None:
         stages = [beat]
@@ -485,16 +561,27 @@ class Engine(wiring.Component):
             stage = Signal(BeatInfo(self._geometry), name=f"stage_{number}")
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
+        first_word = stages[2].valid & stages[2].first_word & stages[2].last_step
         m.d.comb += [
             self.control.paired.eq(stages[1].paired),
             self.control.sum_enable.eq(stages[2].valid),
             self.control.sum_first.eq(stages[2].first_step),
             self.control.sum_shift.eq(stages[2].shift),
             self.control.sum_negative.eq(stages[2].negative),
-            self.threshold_read_enable.eq(stages[2].valid & stages[2].first_word & stages[2].last_step),
-            self.threshold_read_row.eq(stages[2].threshold_row),
             self.control.accumulate_enable.eq(stages[3].valid & stages[3].last_step),
             self.control.accumulate_first.eq(stages[3].first_word),
+        ]
+        if self._geometry.integer_head:
+            m.d.comb += [
+                self.control.accumulate_from_zero.eq(1),
+                self.flip_read_enable.eq(first_word),
+                self.flip_read_row.eq(stages[2].threshold_row),
+            ]
+            self._head_pipeline(m, stages[4])
+            return
+        m.d.comb += [
+            self.threshold_read_enable.eq(first_word),
+            self.threshold_read_row.eq(stages[2].threshold_row),
             self.control.accumulate_from_zero.eq(stages[3].group.logits),
             self.control.pool_enable.eq(stages[4].valid & stages[4].sum_end),
             self.control.pool_first.eq(stages[4].pool_first),
@@ -502,3 +589,49 @@ class Engine(wiring.Component):
             self.capture.eq(stages[4].valid & stages[4].group_end),
             self.group.eq(stages[4].group),
         ]
+
+    def _head_pipeline(self, m: Module, complete: Any) -> None:
+        """Lead the sums of the beat whose accumulators are complete through the integer heads."""
+        g, head = self._geometry, self.head
+        held = Signal(BeatInfo(g))
+        stepped = Signal(BeatInfo(g))
+        threshold = Signal(MAX_ACTIVATION_BITS)
+        threshold_row = Signal.like(self.threshold_read_row)
+        hold = Signal()
+        m.d.sync += held.eq(complete)
+        m.d.comb += [
+            head.relu.eq(complete.relu),
+            head.pool_enable.eq(complete.valid & complete.sum_end),
+            head.pool_first.eq(complete.pool_first),
+            head.pool_flipped.eq(complete.pool_flipped),
+            head.pool_sums.eq(complete.pool_sums),
+            hold.eq(held.valid & held.group_end),
+            head.hold.eq(hold),
+            head.residual_add.eq(held.residual_add),
+            head.step_first.eq(threshold == 0),
+            head.low.eq(stepped.low),
+            self.threshold_read_enable.eq(hold | head.step),
+            self.threshold_read_row.eq(Mux(hold, held.threshold_row, threshold_row)),
+            self.capture.eq(head.step & (threshold == stepped.last_threshold)),
+            self.group.eq(stepped.group),
+        ]
+        stepping = Signal()
+        m.d.comb += head.step.eq(stepping)
+        with m.If(stepping):
+            m.d.sync += [threshold.eq(threshold + 1), threshold_row.eq(threshold_row + 1)]
+            with m.If(self.capture):
+                m.d.sync += stepping.eq(0)
+        with m.If(hold):
+            m.d.sync += [
+                stepping.eq(1),
+                stepped.eq(held),
+                threshold.eq(0),
+                threshold_row.eq(held.threshold_row + 1),
+            ]
+        if g.residual_rows:
+            m.d.comb += [
+                self.residual_read_enable.eq(complete.valid & complete.group_end),
+                self.residual_read_row.eq(complete.residual_read_row),
+                self.residual_write_enable.eq(hold & held.residual_keep),
+                self.residual_write_row.eq(held.residual_write_row),
+            ]

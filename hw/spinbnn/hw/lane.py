@@ -1,6 +1,7 @@
 """One lane: the activations of one image, fed to all banks, and the packing of the results."""
 
 from math import gcd
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -37,7 +38,15 @@ class PackControl(data.StructLayout):
                 "write": 1,  # a word is written
                 "address": ceil_log2(geometry.activation_words),
             }
+            | (self._plane_fields(geometry) if geometry.activation_bits > 1 else {})
         )
+
+    @staticmethod
+    def _plane_fields(geometry: Geometry) -> dict[str, Any]:
+        return {
+            "plane": range(geometry.activation_bits),  # of the activations, that is packed
+            "last_plane": 1,  # the chunk is done with it
+        }
 
 
 class Lane(wiring.Component):
@@ -61,8 +70,8 @@ class Lane(wiring.Component):
         Operand and valid bits, the clock after issue.
     mask_count : Out
         Weighted count of the mask, one clock later.
-    bits : In(banks)
-        The banks' binary activations.
+    bits : In(banks * activation_bits)
+        The banks' activations.
     pack : In(PackControl)
         Packs `bits` into words.
     activation_write_enable, activation_write_address, activation_write_data : Out
@@ -95,7 +104,7 @@ class Lane(wiring.Component):
                 "operand": Out(g.word_bits),
                 "mask": Out(g.word_bits),
                 "mask_count": Out(range(largest_count(g) + 1)),
-                "bits": In(g.banks),
+                "bits": In(g.banks * g.activation_bits),
                 "pack": In(PackControl(g)),
                 "present": In(1),
                 "activation_write_enable": Out(1),
@@ -140,8 +149,11 @@ class Lane(wiring.Component):
     def _elaborate_packer(self, m: Module) -> None:
         g, pack = self._geometry, self.pack
         size = chunk_bits(g)
-        held = Signal(g.banks)
-        rest = Signal(g.word_bits)
+        planes = range(g.activation_bits)
+        held = [Signal(g.banks, name=f"held_{plane}") for plane in planes]
+        rests = [Signal(g.word_bits, name=f"rest_{plane}") for plane in planes]
+        chosen = pack.plane if g.activation_bits > 1 else Const(0, 1)
+        last_plane = pack.last_plane if g.activation_bits > 1 else Const(1)
         chunk = Signal(size)
         merged = Signal(g.word_bits + size - 1)
         valid = Signal(size)
@@ -151,22 +163,26 @@ class Lane(wiring.Component):
             stored = merged ^ self.flips
         m.d.comb += [
             valid.eq((1 << pack.valid_bits) - 1),
-            chunk.eq(held[:size] & valid),
-            merged.eq(rest | (chunk << self._fill())),
+            chunk.eq(Cat(bits[:size] for bits in held).word_select(chosen, size) & valid),
+            merged.eq(Cat(rests).word_select(chosen, g.word_bits) | (chunk << self._fill())),
             self.activation_write_enable.eq(pack.write & self.present),
             self.activation_write_address.eq(pack.address),
             self.activation_write_data.eq(stored),
         ]
-        with m.If(pack.chunk):
-            m.d.sync += held.eq(held >> size)
-            with m.If(pack.cross):
-                m.d.sync += rest.eq(merged[g.word_bits :])
-            with m.Elif(pack.write):
-                m.d.sync += rest.eq(0)
-            with m.Else():
-                m.d.sync += rest.eq(merged)
-        with m.If(pack.capture):
-            m.d.sync += held.eq(self.bits)
+        for plane, (bits, rest) in enumerate(zip(held, rests, strict=True)):
+            with m.If(pack.chunk & last_plane):
+                m.d.sync += bits.eq(bits >> size)
+            with m.If(pack.chunk & (chosen == plane)):
+                with m.If(pack.cross):
+                    m.d.sync += rest.eq(merged[g.word_bits :])
+                with m.Elif(pack.write):
+                    m.d.sync += rest.eq(0)
+                with m.Else():
+                    m.d.sync += rest.eq(merged)
+            with m.If(pack.capture):
+                m.d.sync += bits.eq(
+                    Cat(self.bits[bank * g.activation_bits + plane] for bank in range(g.banks))
+                )
 
     def _fill(self) -> Value:
         # Groups and words are multiples of this many bits, and so are fill levels: the shifter then is small.

@@ -87,7 +87,9 @@ class XnorPopcount(wiring.Component):
         term = Signal(range(-largest_count(g), largest_count(g) + 1))
         m.d.comb += term.eq((count << 1) - self.mask_count)
         with m.If(self.control.sum_enable):
-            m.d.sync += word_sum.eq(Mux(self.control.sum_first, 0, self._doubled(word_sum)) + term)
+            m.d.sync += word_sum.eq(
+                Mux(self.control.sum_first, 0, self._doubled(word_sum)) + self._signed(term)
+            )
 
         previous = Signal.like(self.accumulator)
         with m.If(~self.control.accumulate_first):
@@ -97,6 +99,12 @@ class XnorPopcount(wiring.Component):
         with m.If(self.control.accumulate_enable):
             m.d.sync += self.accumulator.eq(previous + word_sum)
         return m
+
+    def _signed(self, term: Signal) -> Value:
+        """Return the term, negated if the step asks: only activations of several bits have such planes."""
+        if self._geometry.activation_bits == 1:
+            return term
+        return Mux(self.control.sum_negative, -term, term)
 
     def _doubled(self, word_sum: Signal) -> Value:
         """Return the sum shifted as the step asks; a machine has only shifts that its networks can need."""

@@ -281,7 +281,9 @@ class _Schedule:
                 if logits:
                     self.drain = neurons * images
                 else:
-                    self._drain(group, neurons, group == placed.groups - 1, written)
+                    self._drain(placed, group, neurons, written)
+                if self._geometry.integer_head:
+                    self.drain += placed.thresholds - 1
         self.written = written
 
     def _follow_operands(self, placed: LayerPlacement, pixel: int) -> int:
@@ -292,34 +294,41 @@ class _Schedule:
             clock = max(clock + 1, ready)
         return clock
 
-    def _drain(self, group: int, neurons: int, last_group: bool, written: list[int]) -> None:
+    def _drain(self, placed: LayerPlacement, group: int, neurons: int, written: list[int]) -> None:
         """Note when the words are written that a group completes, and how long its drain is."""
         banks, width = self._geometry.banks, self._geometry.word_bits
         chunk = min(banks, width)
         chunks = -(-neurons // chunk)
+        last_group = group == placed.groups - 1
+        bits = placed.activation_bits
         before = group * banks  # neurons of the pixel
         rest = (before + neurons) % width if last_group else 0
-        clock = self.group_end + DRAIN_DELAY - 1
+        clock = self.group_end + self._drain_delay(placed) - 1
         takes_rest = False
         for number in range(chunks):
             packed = before + min(number * chunk, neurons), before + min((number + 1) * chunk, neurons)
             completes = packed[0] // width < packed[1] // width
             takes_rest = rest > 0 and number == chunks - 1 and not completes
-            clock += self._write_clocks if completes or takes_rest else 1
-            if completes or takes_rest:
-                written.append(clock)
+            for _ in range(bits):
+                clock += self._write_clocks if completes or takes_rest else 1
+                if completes or takes_rest:
+                    written.append(clock)
         if rest and not takes_rest:  # a rest behind a word that the last chunk completed
-            written.append(clock + self._write_clocks)
+            written += [clock + self._write_clocks * (plane + 1) for plane in range(bits)]
         divides = width % banks == 0 or banks % width == 0
         most_words = (width - 1 + banks) // width + (0 if divides else 1)
-        self.drain = chunks + (self._write_clocks - 1) * most_words
-        if last_group and not divides:
-            self.drain += 1
+        flush = int(last_group and not divides)
+        self.drain = bits * (chunks + flush) + (self._write_clocks - 1) * most_words
+
+    def _drain_delay(self, placed: LayerPlacement) -> int:
+        """Return the clocks from a group's last beat to the first chunk of its activations, or logit."""
+        return DRAIN_DELAY + (1 + placed.thresholds if self._geometry.integer_head else 0)
 
     def _results(self, images: int) -> list[int]:
         """Send a batch's results; return the clock in which each image's class is accepted."""
         outputs = self._network.outputs
-        last_taken = self.group_end + DRAIN_DELAY + self.drain - 1
+        last_group = self._placement.layers[-1].last_group_neurons
+        last_taken = self.group_end + self._drain_delay(self._placement.layers[-1]) + last_group * images - 1
         first_class = last_taken + RESULT_DELAY + 2 * (outputs - 1) + 1
         done = [first_class + image * (2 * outputs + 1) for image in range(images)]
         self.accepted = done[-1]
