@@ -1,6 +1,7 @@
 """The presets, and networks made from a shape."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,13 @@ def test_the_presets_have_the_published_sizes(name):
     assert (architecture.weight_count, maps) == EXPECTED[name]
     assert architecture.classes == (1000 if name == "xnor-alexnet" else 10)
     assert architecture.source
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_documentation_has_the_preset_and_its_weights(name):
+    page = Path(__file__).parents[2] / "docs" / "networks.md"
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith(f"| `{name}` ")]
+    assert [row[2] for row in rows] == [f"{EXPECTED[name][0]:,}"]
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name != "xnor-alexnet"])
