@@ -89,7 +89,7 @@ class _Writer:
     def constant(self, array: NDArray[Any]) -> str:
         """Add a constant; return its name."""
         name = f"{self.layer}/constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def float(self, value: int) -> str:

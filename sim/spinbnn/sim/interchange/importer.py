@@ -1,5 +1,6 @@
 """From an ONNX graph to a network: read its nodes in order, fold them, say what was done or is wrong."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def import_graph(
     values: dict[str, Value] = {graph.input_name: start}
     values |= {name: Constant(array) for name, array in graph.constants.items()}
     problems: list[Problem] = []
+    readers = Counter(name for node in graph.nodes for name in set(node.inputs))
     for node in graph.nodes:
         try:
             results = _compute(context, node, [values[each] if each else None for each in node.inputs])
@@ -118,7 +120,8 @@ def import_graph(
             problems.append(Problem(node.name, node.operation, refused.why, refused.accepted))
             results = []
         for number, output in enumerate(node.outputs):
-            values[output] = results[number] if number < len(results) else Unknown()
+            result = results[number] if number < len(results) else Unknown()
+            values[output] = _shared(result) if readers[output] > 1 else result
     if problems:
         raise model_error(where, problems)
     last = graph.nodes[-1]
@@ -129,6 +132,16 @@ def import_graph(
             where, [Problem(last.name, last.operation, refused.why, refused.accepted)]
         ) from None
     return _assemble(context, images, values[graph.output_name], logits, name)
+
+
+def _shared(value: Value) -> Value:
+    """Return what several nodes read: pooled and rectified integers, if they can be had, for an addition."""
+    if not isinstance(value, Signal) or not isinstance(value.source, Stage):
+        return value
+    try:
+        return linear_form(value)
+    except Refused:
+        return value
 
 
 def _compute(context: Context, node: Node, inputs: Inputs) -> list[Value]:

@@ -141,9 +141,7 @@ def _per_channel(signal: Signal, values: NDArray[Any], what: str) -> list[Fracti
         spread = np.broadcast_to(values, (1, *signal.shape))[0].ravel()
     except ValueError:
         shapes = f"{' x '.join(map(str, values.shape))} for {' x '.join(map(str, signal.shape))}"
-        raise Refused(
-            f"its {what} changes the tensor's shape ({shapes})", f"a {what} of one number a channel"
-        ) from None
+        raise Refused(f"its {what} changes the tensor's shape ({shapes})", f"one {what} a channel") from None
     channels = signal.source.channels
     numbers = signal.index.ravel() % channels
     chosen = np.zeros(channels, spread.dtype)
@@ -151,7 +149,7 @@ def _per_channel(signal: Signal, values: NDArray[Any], what: str) -> list[Fracti
     if not np.array_equal(chosen[numbers], spread):
         raise Refused(
             f"its {what} differs within a channel of {signal.source.what}",
-            f"a {what} of one number a channel",
+            f"one {what} a channel",
         )
     return fractions(chosen)
 

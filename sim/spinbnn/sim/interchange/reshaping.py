@@ -60,11 +60,36 @@ def linear_form(signal: Signal) -> Signal:
     if signal.pool is None and is_linear(signal.steps):
         check_current(signal)
         return signal
+    rectified = _check_relu(signal)
     signal = pooled_integers(signal)
-    if is_linear(signal.steps):
+    if not rectified:
         return signal
     stage = check_fresh(signal)
-    place = next(number for number, step in enumerate(signal.steps) if isinstance(step, Clip))
+    place = _clip_place(signal.steps)
+    descending = np.array([direction(signal.steps[:place], channel) < 0 for channel in range(stage.channels)])
+    steps = _negated(stage, signal, descending)
+    stage.relu = True
+    stage.version += 1
+    place = _clip_place(steps)
+    return replace(signal, steps=(*steps[:place], *steps[place + 1 :]), version=stage.version)
+
+
+def _clip_place(steps: Steps) -> int:
+    return next(number for number, step in enumerate(steps) if isinstance(step, Clip))
+
+
+def _check_relu(signal: Signal) -> bool:
+    """Return whether a ReLU is to be moved into the layer; see, before anything is changed, that it can be.
+
+    Raises
+    ------
+    Refused
+        If it cannot.
+    """
+    if is_linear(signal.steps):
+        return False
+    stage = check_fresh(signal)
+    place = _clip_place(signal.steps)
     clip, before, behind = signal.steps[place], signal.steps[:place], signal.steps[place + 1 :]
     homogeneous = all(isinstance(step, Linear) and step.homogeneous for step in before)
     assert isinstance(clip, Clip)
@@ -79,17 +104,15 @@ def linear_form(signal: Signal) -> Signal:
             f"a ReLU or Clip between the sums of {stage.what} and this is not directly behind the sums",
             "a ReLU directly behind the convolution or matrix product, before bias and batch normalisation",
         )
-    descending = np.array([direction(before, channel) < 0 for channel in range(stage.channels)])
-    if descending.any() and stage.pool is not None:
+    # Largest integers turned round would be smallest ones.
+    pooled = before if signal.pool is None else before[signal.pool_at :]
+    turned = any(direction(pooled, channel) < 0 for channel in range(stage.channels))
+    if turned and (signal.pool is not None or stage.pool is not None):
         raise Refused(
             f"the ReLU behind the pooled sums of {stage.what} has a negative factor before it",
             "the ReLU before the pooling, or a positive factor",
         )
-    steps = _negated(stage, signal, descending)
-    stage.relu = True
-    stage.version += 1
-    count = next(number for number, step in enumerate(steps) if isinstance(step, Clip))
-    return replace(signal, steps=(*steps[:count], *steps[count + 1 :]), version=stage.version)
+    return True
 
 
 def summed_windows(signal: Signal, size: tuple[int, int], stride: tuple[int, int]) -> Signal:
@@ -156,7 +179,7 @@ def added(one: Signal, other: Signal, later: Stage) -> Signal:
         channel = next(number for number, (p, q) in enumerate(zip(a, c, strict=True)) if abs(p) != abs(q))
         raise Refused(
             f"the sums of {earlier.what} and {stage.what} have different factors, "
-            f"{float(a[channel]):g} and {float(c[channel]):g} in channel {channel}",
+            f"{float(a[channel])!r} and {float(c[channel])!r} in channel {channel}",
             "equal factors, so that the integers can be added",
         )
     if opposite.any():
