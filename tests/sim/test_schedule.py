@@ -9,14 +9,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spinbnn.golden.chip import Chip
+from spinbnn.golden.encoding import Words, pack
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine, Conv, Dense, Layer, Pool, Threshold
 from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import OperatingPoint, operating_point
-from spinbnn.golden.placement import Placement, place, program_rows
+from spinbnn.golden.placement import place, program_rows
 from spinbnn.sim.schedule import (
+    LoadClocks,
     binary_operations,
     image_load_clocks,
     loop_clocks,
@@ -26,31 +29,40 @@ from spinbnn.sim.schedule import (
     predict_scrub_clocks,
     steady_clocks_per_image,
 )
+from tests.networks import Limits, Recipe, build, recipes
 
 
 @dataclass(frozen=True)
 class Beat:
-    """One beat of the engine, and what may hold it back."""
+    """One beat of the engine, and what may hold it back.
+
+    `operand` is the number of a word of those that the layer before writes: None in layer 0, and in padding.
+    """
 
     batch: int
     layer: int
+    pixel: int
     group: int
-    word: int
+    operand: int | None
     last_of_group: bool
+    last_of_pixel: bool
     last_of_layer: bool
+
+
+NEVER = 10**9
 
 
 class ClockByClock:
     """The machine of the Timing section, a clock at a time, in the plainest way."""
 
-    def __init__(self, network: Network, placement: Placement, images: int, pulse_clocks: int) -> None:
-        self.network, self.placement, self.geometry = network, placement, placement.geometry
+    def __init__(self, network: Network, geometry: Geometry, images: int, pulse_clocks: int) -> None:
+        self.network, self.geometry = network, geometry
         self.write_clocks = 1
         if self.geometry.memory.activation_generators:
             self.write_clocks = max(pulse_clocks, 32 // self.geometry.memory.activation_generators)
         lanes = self.geometry.lanes
         self.batches = [min(lanes, images - first) for first in range(0, images, lanes)]
-        self.last_layer = len(placement.layers) - 1
+        self.last_layer = len(network.layers) - 1
         self.clock = 0
         self.issued = 0
         self.image_done: list[int] = []
@@ -73,32 +85,115 @@ class ClockByClock:
             assert self.clock < 1_000_000
 
     def loader(self) -> Iterator[None]:
-        """Do one thing a clock: wait for the half, take a beat, or write a plane."""
-        width, elements = self.geometry.word_bits, self.geometry.stream_elements
+        """Do one thing a clock: wait for the half, take a beat, join a chunk, or write a plane."""
+        load = self.unfold_image if self.geometry.image_elements else self.load_image
         for batch, count in enumerate(self.batches):
-            while self.clock < self.free_from[batch % 2]:
-                yield
             for _ in range(count):
-                left = self.network.inputs
-                while left:
-                    in_word = min(width, left)
-                    left -= in_word
-                    while in_word > 0:
-                        in_word -= elements
-                        yield
-                    for _ in range(self.network.input_bits):
-                        yield_clock = self.clock
-                        yield
-            self.full[batch] = yield_clock + 1
+                yield from load(batch % 2)
+            self.full[batch] = self.clock  # the last write was in the clock before
+            self.free_from[batch % 2] = NEVER
+
+    def wait_for_half(self, half: int) -> Iterator[None]:
+        while self.clock < self.free_from[half]:
+            yield
+
+    def load_image(self, half: int) -> Iterator[None]:
+        """Take beats; behind those of a word write its planes."""
+        width, elements = self.geometry.word_bits, self.geometry.stream_elements
+        yield from self.wait_for_half(half)
+        left = self.network.inputs
+        while left:
+            in_word = min(width, left)
+            left -= in_word
+            while in_word > 0:
+                in_word -= elements
+                yield
+            for _ in range(self.network.input_bits):
+                yield
+
+    def unfold_image(self, half: int) -> Iterator[None]:
+        """Take an image's beats; then, once the half is free, go through its windows."""
+        width, elements = self.geometry.word_bits, self.geometry.stream_elements
+        for _ in range(0, self.network.inputs, elements):
+            yield
+        yield from self.wait_for_half(half)
+        layer, bits = self.network.layers[0], self.network.input_bits
+        length = layer.sum_length
+        windows, row, planes = 1, length, bits
+        if isinstance(layer, Conv):
+            windows = layer.sum_shape[0] * layer.sum_shape[1]
+            row = layer.kernel[1] * layer.input_shape[2]
+            if bits > 1 and 2 * length <= width:
+                planes = (bits + 1) // 2  # two planes in a word
+        for _ in range(windows):
+            for start in range(0, length, width):
+                end = min(start + width, length)
+                while start < end:  # a chunk, to the end of a row or of the word at most
+                    start += min(elements, end - start, row - start % row)
+                    yield
+                yield
+                for _ in range(planes):
+                    yield
 
     def beats(self) -> Iterator[Beat]:
         for batch in range(len(self.batches)):
-            for layer, placed in enumerate(self.placement.layers):
-                for group in range(placed.groups):
-                    for word in range(placed.words):
-                        for plane in range(placed.planes):
-                            end = word == placed.words - 1 and plane == placed.planes - 1
-                            yield Beat(batch, layer, group, word, end, end and group == placed.groups - 1)
+            for index, layer in enumerate(self.network.layers):
+                groups = -(-layer.neurons // self.geometry.banks)
+                pixels = list(np.ndindex(layer.output_shape[:2]))
+                for pixel, (y, x) in enumerate(pixels):
+                    for group in range(groups):
+                        operands = list(self.operands(index, y, x))
+                        for number, operand in enumerate(operands):
+                            of_group = number == len(operands) - 1
+                            of_pixel = of_group and group == groups - 1
+                            of_layer = of_pixel and pixel == len(pixels) - 1
+                            yield Beat(batch, index, pixel, group, operand, of_group, of_pixel, of_layer)
+
+    def operands(self, index: int, y: int, x: int) -> Iterator[int | None]:
+        """Yield what each beat of a group reads: pooling window, kernel, words, steps."""
+        layer, inputs = self.network.layers[index], self.network.format_into(index)
+        window, window_stride = (1, 1), (1, 1)
+        if isinstance(layer, Conv) and layer.pool is not None:
+            window, window_stride = layer.pool.size, layer.pool.stride
+        for window_y, window_x in np.ndindex(window):
+            sum_y, sum_x = y * window_stride[0] + window_y, x * window_stride[1] + window_x
+            for pixel in self.tap_pixels(index, sum_y, sum_x):
+                for word in range(self.words_of_tap(index)):
+                    for plane in self.planes_of_steps(index, inputs.bits):
+                        if index == 0 or pixel is None:
+                            yield None
+                        else:
+                            yield (pixel * self.words_of_tap(index) + word) * inputs.bits + plane
+
+    def tap_pixels(self, index: int, sum_y: int, sum_x: int) -> Iterator[int | None]:
+        """Yield the pixels under a kernel, None for padding; layer 0 reads a whole window at once."""
+        layer = self.network.layers[index]
+        if index == 0:
+            yield 0
+        elif isinstance(layer, Conv):
+            height, width, _ = layer.input_shape
+            for tap_y, tap_x in np.ndindex(layer.kernel):
+                y = sum_y * layer.stride[0] + tap_y - layer.padding[0]
+                x = sum_x * layer.stride[1] + tap_x - layer.padding[1]
+                yield y * width + x if 0 <= y < height and 0 <= x < width else None
+        else:
+            height, width, _ = self.network.layers[index - 1].output_shape
+            yield from range(height * width)
+
+    def words_of_tap(self, index: int) -> int:
+        bits = self.network.layers[index - 1].neurons if index else self.network.layers[0].sum_length
+        return -(-bits // self.geometry.word_bits)
+
+    def planes_of_steps(self, index: int, bits: int) -> list[int]:
+        """Return which plane of a word each of its steps reads: all meet all planes of weights."""
+        layer = self.network.layers[index]
+        if index == 0 and isinstance(layer, Conv) and bits > 1:
+            bits = (bits + 1) // 2 if 2 * layer.sum_length <= self.geometry.word_bits else bits
+        if index == 0:
+            return [0] * (bits * len(layer.weight_shifts))
+        pairs = [(plane, shift) for plane in range(bits) for shift in layer.weight_shifts]
+        pairs.sort(key=lambda pair: pair[1] + (bits - 1 - pair[0]), reverse=True)
+        return [plane for plane, _ in pairs]
 
     def engine(self) -> Iterator[None]:
         """Issue a beat in a clock, or stall."""
@@ -111,11 +206,9 @@ class ClockByClock:
             layer_clocks = 1 if beat.last_of_layer else layer_clocks + 1
             if beat.last_of_group:
                 group_end = self.clock
-                neurons = (
-                    self.placement.layers[beat.layer].last_group_neurons
-                    if beat.last_of_layer
-                    else self.geometry.banks
-                )
+                neurons = self.geometry.banks
+                if beat.last_of_pixel:
+                    neurons = self.network.layers[beat.layer].neurons - beat.group * neurons
                 if beat.layer == self.last_layer:
                     drain_length = neurons * self.batches[beat.batch]
                     self.drains.append(self.drain_logits(beat, drain_length))
@@ -125,7 +218,7 @@ class ClockByClock:
                         and self.geometry.word_bits % self.geometry.banks
                     )
                     chunks = -(-neurons // min(self.geometry.banks, self.geometry.word_bits))
-                    drain_length = chunks + (beat.last_of_layer and ragged)
+                    drain_length = chunks + (beat.last_of_pixel and ragged)
                     drain_length += (self.write_clocks - 1) * self.words_of_a_group()
                     self.drains.append(self.drain_bits(beat, neurons))
             if beat.last_of_layer and beat.layer == 0:
@@ -142,10 +235,12 @@ class ClockByClock:
 
     def stalls(self, beat: Beat, drained: int, layer_clocks: int) -> bool:
         clock = self.clock
-        if beat.layer == 0 and not self.full.get(beat.batch, 10**9) <= clock:
+        if beat.layer == 0 and not self.full.get(beat.batch, NEVER) <= clock:
             return True
-        if beat.layer and not self.words_written.get((beat.batch, beat.layer - 1, beat.word), clock) < clock:
-            return True
+        if beat.operand is not None:
+            word = beat.batch, beat.layer - 1, beat.operand
+            if not self.words_written.get(word, NEVER) < clock:
+                return True
         if beat.last_of_group and clock < drained:
             return True
         claims = beat.layer == self.last_layer and beat.group == 0 and beat.last_of_group
@@ -156,19 +251,20 @@ class ClockByClock:
     def drain_bits(self, beat: Beat, neurons: int) -> Iterator[None]:
         width = self.geometry.word_bits
         first = beat.group * self.geometry.banks
+        behind = beat.pixel * -(-self.network.layers[beat.layer].neurons // width)  # words of pixels before
         for _ in range(5):  # clocks t to t + 4
             yield
         for bit in range(0, neurons, min(self.geometry.banks, width)):
             before = first + bit
             after = first + min(neurons, bit + min(self.geometry.banks, width))
             complete = after // width > before // width
-            rest = beat.last_of_layer and after == first + neurons and after % width > 0
+            rest = beat.last_of_pixel and after == first + neurons and after % width > 0
             if complete:
-                yield from self.write(beat, before // width)
+                yield from self.write(beat, behind + before // width)
             if complete and rest:
                 yield  # the rest goes in the clock after
             if rest:
-                yield from self.write(beat, after // width)
+                yield from self.write(beat, behind + after // width)
             yield
 
     def write(self, beat: Beat, word: int) -> Iterator[None]:
@@ -199,9 +295,9 @@ class ClockByClock:
 
 
 def clock_by_clock(
-    network: Network, placement: Placement, images: int, pulse_clocks: int = 1
+    network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1
 ) -> tuple[int, int, tuple[int, ...]]:
-    model = ClockByClock(network, placement, images, pulse_clocks)
+    model = ClockByClock(network, geometry, images, pulse_clocks)
     model.run()
     return model.accepted[len(model.batches) - 1], model.issued, tuple(model.image_done)
 
@@ -209,7 +305,7 @@ def clock_by_clock(
 def check(network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1) -> None:
     placement = place(network, geometry)
     predicted = predict_run_clocks(network, placement, images, pulse_clocks)
-    expected = clock_by_clock(network, placement, images, pulse_clocks)
+    expected = clock_by_clock(network, geometry, images, pulse_clocks)
     assert (predicted.total, predicted.beats, predicted.image_done) == expected
 
 
@@ -257,6 +353,169 @@ def test_schedule_of_any_machine_and_network(
         assume(False)
 
 
+MACHINE_LIMITS = Limits(
+    layers=4, size=7, channels=9, kernel=3, integer_pools=False, relu=False, residuals=False,
+    activation_bits=1, weight_planes=3, accumulator_bits=20,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    recipe=recipes(MACHINE_LIMITS),
+    banks=st.integers(1, 12),
+    beats_of_word=st.integers(1, 12),
+    lanes=st.integers(1, 3),
+    elements=st.sampled_from((1, 2, 4, 8)),
+    images=st.integers(1, 6),
+    generators=st.sampled_from((0, 0, 0, 4, 32)),
+    pulse_clocks=st.integers(1, 40),
+)
+def test_schedule_of_any_convolutional_network(
+    recipe: Recipe,
+    banks: int,
+    beats_of_word: int,
+    lanes: int,
+    elements: int,
+    images: int,
+    generators: int,
+    pulse_clocks: int,
+) -> None:
+    geometry = Geometry(
+        banks,
+        beats_of_word * elements,
+        rows=2**20,
+        lanes=lanes,
+        stream_bits=8 * elements,
+        threshold_rows=512,
+        input_words=2**16,
+        activation_words=2**12,
+        image_elements=2**10,
+        weight_planes=3,
+        memory=MemoryOptions(activation_generators=generators),
+    )
+    try:
+        check(build(recipe), geometry, images, pulse_clocks)
+    except CapacityError:
+        assume(False)
+
+
+def one_bit_heads(neurons: int) -> Threshold:
+    return Threshold(np.zeros(neurons, np.int32), np.zeros(neurons, np.bool_))
+
+
+def ones(*shape: int) -> Words:
+    return pack(np.ones(shape, dtype=np.uint8))
+
+
+def with_logits(*layers: Layer, bits: int = 1) -> Network:
+    """Return a network of some layers, and of two logits behind them."""
+    last = Dense(
+        "logits", ones(2, layers[-1].outputs), layers[-1].outputs, Affine(*np.ones((2, 2), np.int32))
+    )
+    return Network("by hand", (*layers, last), bits, bits == 1, {})
+
+
+UNIT = (1, 1)
+CONVOLUTIONS = {
+    "plain": Conv("a", ones(5, 27), (6, 5, 3), (3, 3), one_bit_heads(5)),
+    "padding": Conv("a", ones(5, 27), (6, 5, 3), (3, 3), one_bit_heads(5), (1, 1), (1, 2, 1, 1), 1),
+    "stride": Conv("a", ones(5, 18), (6, 5, 3), (3, 2), one_bit_heads(5), (2, 3)),
+    "one by one": Conv("a", ones(13, 3), (6, 5, 3), (1, 1), one_bit_heads(13)),
+    "pooling": Conv("a", ones(5, 12), (6, 5, 3), (2, 2), one_bit_heads(5), pool=Pool("or", (2, 2), (2, 2))),
+    "overlaps": Conv("a", ones(9, 12), (6, 5, 3), (2, 2), one_bit_heads(9), pool=Pool("sum", (3, 2), UNIT)),
+}  # fmt: skip
+CONV_MACHINES = {
+    "5x24": Geometry(5, 24, image_elements=90),
+    "3x8x2": Geometry(3, 8, lanes=2, stream_bits=32, image_elements=90),
+    "16x4": Geometry(16, 4, stream_bits=16, image_elements=90),
+}
+
+
+@pytest.mark.parametrize("machine", CONV_MACHINES)
+@pytest.mark.parametrize("second", CONVOLUTIONS)
+@pytest.mark.parametrize("first", ["plain", "overlaps"])
+def test_schedule_of_two_convolutions(first: str, second: str, machine: str) -> None:
+    """The second reads what the first writes; each pair has its own order of operands."""
+    before = replace(CONVOLUTIONS["one by one"], weights=ones(3, 3), head=one_bit_heads(3))
+    if first == "overlaps":
+        before = replace(before, input_shape=(7, 6, 3), pool=Pool("sum", (2, 2), (1, 1)))
+    geometry = replace(CONV_MACHINES[machine], image_elements=126, input_words=512, activation_words=256)
+    for bits in (1, 3):
+        check(with_logits(before, replace(CONVOLUTIONS[second], name="b"), bits=bits), geometry, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 3), (6, 1, 3), (3, 2, 3)])
+@pytest.mark.parametrize("apart", [1, 2, 4, 5])
+@pytest.mark.parametrize("kind", ["stride", "pooling"])
+def test_which_operands_are_waited_for(kind: str, apart: int, shape: tuple[int, int, int]) -> None:
+    """Only the last words of so small a map are waited for, wherever the second layer reads them."""
+    height, width, _ = shape
+    before = replace(CONVOLUTIONS["one by one"], input_shape=shape, weights=ones(3, 3), head=one_bit_heads(3))
+    apart_by = (min(apart, height), min(apart, width))
+    second = replace(before, name="b")
+    if kind == "stride":
+        second = replace(second, stride=apart_by)
+    else:
+        second = replace(second, pool=Pool("or", (min(2, height), min(2, width)), apart_by))
+    for generators in (0, 32):
+        geometry = replace(CONV_MACHINES["5x24"], memory=MemoryOptions(activation_generators=generators))
+        check(with_logits(before, second), geometry, 2, pulse_clocks=60)
+
+
+def test_unfolding_by_hand() -> None:
+    """A window of 27 elements: 9 a row, so 2 beats of 8; words of 24 end after 5 chunks, and 1."""
+    network = with_logits(replace(CONVOLUTIONS["plain"], input_shape=(6, 5, 3)), bits=8)
+    machine = Geometry(5, 24, image_elements=90, input_words=512)
+    windows = 4 * 3
+    unfolded = LoadClocks(90 // 8 + 1, windows * (5 + 1 + 8 + 1 + 1 + 8))
+    assert image_load_clocks(network, place(network, machine)) == unfolded
+    # Planes in pairs, of which a word of 64 has room: 6 chunks, and 4 words.
+    wide = replace(machine, word_bits=64)
+    assert image_load_clocks(network, place(network, wide)) == LoadClocks(12, windows * (6 + 1 + 4))
+    # Loading takes longer than all else: images follow one another at its pace, beats and all.
+    done = predict_run_clocks(network, place(network, machine), 5).image_done
+    assert np.diff(done).tolist() == [unfolded.received + unfolded.written] * 4
+    check(network, machine, 5)
+
+
+def test_an_image_is_received_while_both_halves_are_full() -> None:
+    """The engine is slow: of the time that it takes, an image's beats take none."""
+    layer = CONVOLUTIONS["one by one"]
+    network = with_logits(replace(layer, weights=ones(64, 3), head=one_bit_heads(64)), bits=8)
+    machine = Geometry(
+        1, 24, rows=1024, threshold_rows=128, activation_words=512, image_elements=90, stream_bits=8
+    )
+    placement = place(network, machine)
+    load = image_load_clocks(network, placement)
+    assert load.received == 90
+    assert load.written < 30 * 64 * 4
+    done = predict_run_clocks(network, placement, 6).image_done
+    assert np.diff(done)[-1] == loop_clocks(placement)
+    check(network, machine, 6)
+
+
+def test_operations_of_convolutions_by_hand() -> None:
+    """Real multiply-accumulates, planes counted: what is summed again for overlapping windows is not."""
+    first = replace(CONVOLUTIONS["plain"], input_shape=(6, 5, 3))
+    overlapping = Pool("max", (2, 2), (1, 1))
+    second = Conv(
+        "b", ones(2, 7, 20), (4, 3, 5), (2, 2), one_bit_heads(7), weight_shifts=(0, 1), pool=overlapping
+    )
+    network = with_logits(first, second, bits=8)
+    assert binary_operations(network) == 12 * 27 * 5 * 8 + 6 * 20 * 7 * 2 + 14 * 2
+
+
+def test_loops_of_convolutions_by_hand() -> None:
+    second = Conv("b", ones(2, 7, 20), (4, 3, 5), (2, 2), one_bit_heads(7), weight_shifts=(0, 1))
+    second = replace(second, pool=Pool("max", (2, 2), (1, 1)))
+    network = with_logits(CONVOLUTIONS["plain"], second, bits=8)
+    machine = Geometry(5, 24, image_elements=90, weight_planes=2, input_words=512)
+    # 12 windows of 2 words and 8 planes; 2 pixels, 2 groups, 4 sums, 4 taps, 2 planes of weights; 2 pixels
+    assert loop_clocks(place(network, machine)) == 12 * 2 * 8 + 2 * 2 * 4 * 4 * 2 + 2
+    paired = replace(machine, word_bits=64)
+    assert loop_clocks(place(network, paired)) == 12 * 4 + 2 * 2 * 4 * 4 * 2 + 2
+
+
 def test_the_loader_waits_for_the_half_that_the_engine_reads() -> None:
     # Loading takes as long as computing: a half released a clock later would be seen in the last image.
     check(random_network((44, 7), 1), Geometry(5, 1, rows=128, stream_bits=8), 3)
@@ -274,7 +533,7 @@ def test_slow_results_hold_the_next_batch() -> None:
 def test_slow_loading_holds_the_engine() -> None:
     geometry = Geometry(32, 32, rows=16, stream_bits=8)
     network = random_network((64, 5), 8)
-    assert image_load_clocks(network, geometry) == 64 + 2 * 8
+    assert image_load_clocks(network, place(network, geometry)) == LoadClocks(0, 64 + 2 * 8)
     predicted = predict_run_clocks(network, place(network, geometry), 9)
     done = predicted.image_done
     assert np.diff(done).tolist() == [80] * 8
