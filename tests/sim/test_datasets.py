@@ -2,15 +2,23 @@
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pytest
 
-from spinbnn.golden.architectures import Architecture, DenseShape
+from spinbnn.golden.architectures import Architecture, DenseShape, build_random
 from spinbnn.golden.errors import DataError
-from spinbnn.sim.datasets import Dataset, bundled_images, load_split, read_idx, save_images
+from spinbnn.sim.datasets import (
+    Dataset,
+    bundled_images,
+    bundled_images_for,
+    load_split,
+    read_idx,
+    save_images,
+)
 
 IMAGES = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4) + 200
 LABELS = np.array([7, 0, 9], np.uint8)
@@ -364,6 +372,30 @@ def test_the_shipped_digits_are_scikit_learn_s_last():
     assert data.images.shape == (360, 8, 8)
     assert data.labels[-10:].tolist() == [5, 4, 8, 8, 4, 9, 0, 8, 9, 8]
     assert data.images.max() == 16
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "elements"),
+    [
+        ("edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b", "mnist", 784),
+        ("16d82e2b505296aa2b78bd5ea0992634f30419a4c97def7c907d154a35ac6157", "fashion-mnist", 784),
+        ("9574b33fb757af729b0e4c47928a3f36de0e877f43f46fc021124abc4898b395", "digits", 64),
+        ("none", "mnist", 784),
+        (["odd"], "mnist", 784),
+    ],
+)
+def test_a_network_gets_images_of_the_set_it_was_trained_on(said, name, elements):
+    network = build_random(shape(1, 1, elements, 1, True))
+    network = replace(network, metadata={"training_data_sha256": said})
+    data, found = bundled_images_for(network)
+    assert found == name
+    np.testing.assert_array_equal(data.images, bundled_images(name).images >= 128)
+
+
+def test_a_network_that_shipped_images_do_not_fit():
+    assert message(bundled_images_for, build_random(shape(1, 1, 30))) == (
+        "images must fit a network that takes 1 x 1 x 30 elements, not be 28 x 28 x 1"
+    )
 
 
 def test_images_that_are_not_shipped():

@@ -127,6 +127,20 @@ def bundled_images(name: str = "mnist") -> Dataset:
     return _read_npz(SHIPPED_IMAGES[name], "images", "labels")
 
 
+def bundled_images_for(network: Network) -> tuple[Dataset, str]:
+    """Return shipped test images as a network reads them, and the name of their data set.
+
+    It is the data set that the network was trained on, as its metadata says, or else MNIST.
+
+    Raises
+    ------
+    DataError
+        If the images do not fit the network.
+    """
+    name = TRAINING_SETS.get(str(network.metadata.get("training_data_sha256")), "mnist")
+    return bundled_images(name).fitted(network), name
+
+
 def load_split(data_dir: Path, split: Split) -> Dataset:
     """Read one split of a data set from a directory.
 

@@ -13,10 +13,8 @@ MNIST_TEST_IMAGES = _FOLDER / "mnist_test_500.npz"
 SHIPPED_NETWORKS = {
     "mnist_1024": MNIST_NETWORK,
     "sfc": _FOLDER / "sfc.npz",
-    "lfc": _FOLDER / "lfc.npz",
     "digits": _FOLDER / "digits.npz",
     "lenet4": _FOLDER / "lenet4.npz",
-    "cnv": _FOLDER / "cnv.npz",
 }
 """Network files by the name of the recipe that makes them."""
 
