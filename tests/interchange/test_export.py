@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from spinbnn.golden.encoding import pack
@@ -12,13 +14,9 @@ from spinbnn.golden.network import Network, forward
 from spinbnn.golden.network_file import load_network
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images
+from spinbnn.sim.interchange.exporter import export_network, to_model
+from spinbnn.sim.interchange.problems import ModelError
 from tests.networks import Limits, build, random_images, random_recipe
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-
-from spinbnn.sim.interchange.exporter import export_network, to_model  # noqa: E402
-from spinbnn.sim.interchange.problems import ModelError  # noqa: E402
 
 
 def runtime_logits(model, images: np.ndarray) -> np.ndarray:

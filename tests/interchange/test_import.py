@@ -5,12 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold

@@ -3,12 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-
 import onnx
+import pytest
 from onnx import TensorProto
 
 from spinbnn.golden.errors import DataError
