@@ -10,7 +10,7 @@ from spinbnn.golden.memory_options import PLAIN, MemoryOptions, check_bits, chec
 
 # Inclusive bounds. A memory of one word would have an address of no bits, hence the twos; bases and counts in
 # a descriptor have 16 bits, hence the 65535s. Elements of an image are counted in 24 bits.
-_BOUNDS = MappingProxyType(
+BOUNDS = MappingProxyType(
     {
         "banks": (1, 256),
         "word_bits": (1, 256),
@@ -113,7 +113,7 @@ class Geometry:
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise GeometryError(f"{field.name} must be an integer, not {value!r}")
-        for name, (low, high) in _BOUNDS.items():
+        for name, (low, high) in BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise GeometryError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
         if self.stream_bits not in _STREAM_BITS:

@@ -375,13 +375,12 @@ def _check_features(network: Network, index: int, geometry: Geometry) -> None:
             f"{where} needs activation_bits {activation_bits(layer)}, the geometry has "
             f"{geometry.activation_bits}: raise activation_bits to at least {activation_bits(layer)}"
         )
-    if layer.relu and not _relu_folds(network, layer) and not geometry.integer_head:
+    if _needs_integers(network, layer) and not geometry.integer_head:
         raise CapacityError(
-            f"{where} needs a ReLU that thresholds cannot stand for: build the geometry with integer_pools"
+            f"{where} pools or rectifies integers that thresholds cannot stand for: "
+            "build the geometry with integer_pools"
         )
     if isinstance(layer, Conv) and layer.pool is not None:
-        if layer.pool.kind == "max" and not isinstance(layer.head, Threshold) and not geometry.integer_head:
-            raise CapacityError(f"{where} pools integers by max: build the geometry with integer_pools")
         if layer.pool.kind == "or" and layer.name in {reader.residual for reader in network.layers}:
             raise CapacityError(f"{where} pools its activations, machines then do not keep its integers")
         if layer.pool.kind == "or" and layer.residual is not None:
@@ -418,6 +417,17 @@ def _relu_folds(network: Network, layer: Layer) -> bool:
     return not (isinstance(layer.head, Affine) or summed or kept or layer.residual is not None)
 
 
+def needs_integer_pools(network: Network) -> bool:
+    """Return whether a network has a ReLU, or pools by max, where thresholds cannot stand for it."""
+    return any(_needs_integers(network, layer) for layer in network.layers)
+
+
+def _needs_integers(network: Network, layer: Layer) -> bool:
+    """Return whether a layer needs the integers that its neurons rectify or pool, not only bits."""
+    pooled = layer.pool is not None and layer.pool.kind == "max" and not isinstance(layer.head, Threshold)
+    return pooled or (layer.relu and not _relu_folds(network, layer))
+
+
 def machine_thresholds(layer: Layer, placed: LayerPlacement, inputs: Format) -> NDArray[np.int64]:
     """Return the thresholds of a layer's sums, int64 [T, N], ReLU folded in where the machine has none.
 
@@ -444,7 +454,7 @@ def _check_capacity(network: Network, placement: Placement) -> None:
         default=0,
     )
     first = placement.layers[0]
-    reaches: dict[str, int] = {}
+    reaches = accumulator_reaches(network, placement)
     if network.inputs > _MOST_INPUTS:
         raise CapacityError(
             f"network '{network.name}' has {network.inputs} inputs, a machine counts them "
@@ -453,9 +463,8 @@ def _check_capacity(network: Network, placement: Placement) -> None:
     unfolded = first.words * first.planes * first.source[0] * first.source[1]
     _check(network.layers[0], geometry, "input_words", unfolded, "a half")
     _check(network.layers[-1], geometry, "outputs", network.outputs, "an image")
-    for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
-        reaches[layer.name] = _reach(network, index, reaches)
-        _check_accumulator(layer, placed, geometry, network.format_into(index), reaches[layer.name])
+    for layer, placed in zip(network.layers, placement.layers, strict=True):
+        _check_accumulator(layer, geometry, reaches[layer.name])
         rows = placed.row_base + placed.rows
         _check(layer, geometry, "rows", rows, "a bank", all_rows)
         if not isinstance(layer.head, Affine):
@@ -479,25 +488,34 @@ def _check(
         )
 
 
-def _reach(network: Network, index: int, before: dict[str, int]) -> int:
-    """Return the largest absolute integer of a layer; `before` has those of earlier layers."""
-    layer = network.layers[index]
-    residual = before[layer.residual] if layer.residual is not None else 0
-    return largest_sum(layer, network.format_into(index).largest) + residual
+def accumulator_reaches(network: Network, placement: Placement) -> dict[str, int]:
+    """Return the largest absolute partial sum of each layer, or difference to a threshold, by its name."""
+    reaches: dict[str, int] = {}
+    differences = {}
+    for index, (layer, placed) in enumerate(zip(network.layers, placement.layers, strict=True)):
+        inputs = network.format_into(index)
+        reach = largest_sum(layer, inputs.largest)
+        if layer.residual is not None:
+            reach += reaches[layer.residual]
+        reaches[layer.name] = reach
+        if not isinstance(layer.head, Affine):
+            reach += int(np.abs(machine_thresholds(layer, placed, inputs)).max())
+        differences[layer.name] = reach
+    return differences
 
 
-def _check_accumulator(
-    layer: Layer, placed: LayerPlacement, geometry: Geometry, inputs: Format, reach: int
-) -> None:
-    """See that the accumulator, which a threshold is taken from, holds every partial sum."""
-    if not isinstance(layer.head, Affine):
-        reach += int(np.abs(machine_thresholds(layer, placed, inputs)).max())
-    need = reach.bit_length() + 1
+def _check_accumulator(layer: Layer, geometry: Geometry, reach: int) -> None:
+    need = signed_bits(reach)
     if need > geometry.accumulator_bits:
         raise CapacityError(
             f"layer '{layer.name}' needs accumulator_bits {need} for sums up to {reach}, "
             f"the geometry has {geometry.accumulator_bits}: raise accumulator_bits to at least {need}"
         )
+
+
+def signed_bits(reach: int) -> int:
+    """Return the bits of a signed number of at most this absolute value."""
+    return reach.bit_length() + 1
 
 
 def program_rows(network: Network, placement: Placement, geometry: Geometry) -> list[ProgramPacket]:
