@@ -378,6 +378,21 @@ def test_padding_of_bipolar_maps(value):
     assert (layer.padding, layer.pad_value) == ((1, 0, 1, 2), 2 * value)
 
 
+def test_padding_of_maps_channels_last():
+    random = rng()
+    graph, sums = cnn(random)
+    act = graph.add("Transpose", graph.bipolar(graph.batch_norm(sums, random, 8)), perm=[0, 2, 3, 1])
+    padded = graph.add("Pad", act, np.array([0, 1, 0, 0, 0, 1, 2, 0]), np.float32(1))
+    second = graph.add(
+        "Conv", graph.add("Transpose", padded, perm=[0, 3, 1, 2]), graph.bipolar(latent(random, 5, 8, 3, 3))
+    )
+    act = graph.bipolar(graph.batch_norm(second, random, 5))
+    result = assert_equal_to_runtime(flat_end(graph, act, 5 * 7 * 6, random))
+    layer = result.network.layers[1]
+    assert isinstance(layer, Conv)
+    assert (layer.padding, layer.pad_value) == ((1, 0, 1, 2), 1)
+
+
 POOLS = {
     "max behind the quantiser": (
         "or",

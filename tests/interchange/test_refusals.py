@@ -220,6 +220,16 @@ REFUSED = {
         "node 'Conv4' (Conv): padding with 0.5 of inputs that are 1 * integer + 0 has no integer, "
         "accepted: padding with 0, or with one of the two values of a bipolar input",
     ),
+    "padding of channels": (
+        maps(lambda g, v: conv(g, g.add("Pad", act(g, v), np.array([0, 1, 0, 0, 0, 0, 0, 0])), 3)),
+        "node 'Conv4' (Conv): it works on a tensor of 2 x 7 x 7 an image, accepted: 3 channels, height "
+        "and width",
+    ),
+    "padding of images": (
+        maps(lambda g, v: conv(g, g.add("Pad", act(g, v), np.array([1, 0, 0, 0, 0, 0, 0, 0])))),
+        "node 'Pad3' (Pad): it adds images or takes elements away, accepted: padding of a map's height "
+        "and width",
+    ),
     "padding for no convolution": (
         maps(lambda g, v: g.add("Relu", g.add("Pad", v, np.array([0, 0, 1, 1, 0, 0, 1, 1])))),
         "node 'Relu2' (Relu): a Pad node lies before it, accepted: Pad directly before a convolution",

@@ -149,7 +149,8 @@ def convolution(
     if padding is not None:
         if any(sides):
             raise Refused("both a Pad node and the convolution pad the map", "one of the two")
-        sides, value = padding.sides, _pad_integer(padding, coding)
+        (_, top, left), (_, bottom, right) = padding.before, padding.behind
+        sides, value = (top, left, bottom, right), _pad_integer(padding, coding)
     elif any(sides) and coding.offset:
         raise Refused(
             f"zero padding of inputs that are {_shown(coding)} has no integer",

@@ -400,6 +400,9 @@ def _conv(context: Context, node: Node, inputs: Inputs) -> list[Value]:
         )
     integers, scale = integer_weights(weights, 0)
     signal = _signal(inputs)
+    padding = signal.padding
+    if padding is not None and (padding.before[0] or padding.behind[0]):
+        raise Refused("a Pad node adds channels to its map", "padding of height and width")
     if len(signal.shape) != 3 or signal.shape[0] != integers.shape[1]:
         shape = " x ".join(map(str, signal.shape))
         raise Refused(
@@ -417,8 +420,11 @@ def _conv(context: Context, node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _padded_size(signal: Signal) -> tuple[int, int]:
-    top, left, bottom, right = (0, 0, 0, 0) if signal.padding is None else signal.padding.sides
-    return signal.shape[1] + top + bottom, signal.shape[2] + left + right
+    _, height, width = signal.shape
+    if signal.padding is None:
+        return height, width
+    first, last = signal.padding.before, signal.padding.behind
+    return first[1] + height + last[1], first[2] + width + last[2]
 
 
 def _pad(context: Context, node: Node, inputs: Inputs) -> list[Value]:
@@ -436,11 +442,9 @@ def _pad(context: Context, node: Node, inputs: Inputs) -> list[Value]:
         every[axis], every[rank + axis] = pads[number], pads[len(pads) // 2 + number]
     if not any(every):
         return [signal]
-    if rank != 4 or any(every[:2]) or any(every[4:6]) or min(every) < 0 or not signal.is_map_or_image():
-        raise Refused(
-            "it pads other axes than height and width, or takes away", "padding of a map's height and width"
-        )
-    return [replace(signal, padding=Padding((every[2], every[3], every[6], every[7]), fill))]
+    if every[0] or every[rank] or min(every) < 0:
+        raise Refused("it adds images or takes elements away", "padding of a map's height and width")
+    return [replace(signal, padding=Padding(tuple(every[1:rank]), tuple(every[rank + 1 :]), fill))]
 
 
 # Pooling
@@ -569,11 +573,13 @@ def _axes(node: Node, inputs: Inputs, rank: int | None) -> list[int] | None:
 
 
 def _transpose(context: Context, node: Node, inputs: Inputs) -> list[Value]:
-    signal = _free(inputs)
+    signal = _signal(inputs)
     order = node.attributes.get("perm", list(range(len(signal.shape) + 1))[::-1])
     if order[0] != 0:
         raise Refused(f"its perm {list(order)} moves the number of images", "a perm that begins with 0")
-    return [replace(signal, index=signal.index.transpose([each - 1 for each in order[1:]]))]
+    axes = [each - 1 for each in order[1:]]
+    padding = None if signal.padding is None else signal.padding.transposed(axes)
+    return [replace(signal, index=signal.index.transpose(axes), padding=padding)]
 
 
 def _same(context: Context, node: Node, inputs: Inputs) -> list[Value]:

@@ -1,5 +1,6 @@
 """What flows along a graph's edges, and the layers that are made of it on the way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -191,10 +192,24 @@ class Stage:
 
 @dataclass(frozen=True)
 class Padding:
-    """Rows and columns that a Pad node puts round a map, and what they hold."""
+    """What a Pad node puts round a tensor.
 
-    sides: tuple[int, int, int, int]
+    Parameters
+    ----------
+    before, behind : tuple of int
+        Elements at the ends of each axis, that of the images left out.
+    value : Fraction
+    """
+
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
     value: Fraction
+
+    def transposed(self, order: Sequence[int]) -> "Padding":
+        """Return the padding with axes in another order."""
+        return Padding(
+            tuple(self.before[each] for each in order), tuple(self.behind[each] for each in order), self.value
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,10 +260,6 @@ class Signal:
         channels, height, width = self.shape
         expected = np.arange(self.index.size).reshape(height, width, channels).transpose(2, 0, 1)
         return channels == self.source.channels and np.array_equal(self.index, expected)
-
-    def is_map_or_image(self) -> bool:
-        """Whether the tensor is a map of a layer, or is of the images, whose order is free."""
-        return isinstance(self.source, ImageSource) or self.is_map()
 
 
 def map_index(height: int, width: int, channels: int) -> Integers:
