@@ -222,8 +222,7 @@ REFUSED = {
     ),
     "padding of channels": (
         maps(lambda g, v: conv(g, g.add("Pad", act(g, v), np.array([0, 1, 0, 0, 0, 0, 0, 0])), 3)),
-        "node 'Conv4' (Conv): it works on a tensor of 2 x 7 x 7 an image, accepted: 3 channels, height "
-        "and width",
+        "node 'Conv4' (Conv): a Pad node adds channels to its map, accepted: padding of height and width",
     ),
     "padding of images": (
         maps(lambda g, v: conv(g, g.add("Pad", act(g, v), np.array([1, 0, 0, 0, 0, 0, 0, 0])))),
