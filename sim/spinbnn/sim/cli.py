@@ -9,30 +9,31 @@ file left behind), 130 when interrupted.
 
 import functools
 import importlib.metadata
-import inspect
 import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from spinbnn.golden.errors import DataError, OperatingPointError, SpinbnnError, TechnologyError
-from spinbnn.sim.assets import MNIST_NETWORK
+from spinbnn.sim.assets import MNIST_NETWORK, SHIPPED_NETWORKS
 from spinbnn.sim.device_cli import add_device_command
+from spinbnn.sim.import_cli import export_model, import_model
+from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import RenderableType
 
-    from spinbnn.golden.geometry import Geometry
     from spinbnn.golden.network import Network
-    from spinbnn.sim.datasets import Dataset
     from spinbnn.sim.device_point import DevicePoint
     from spinbnn.sim.job import Progress, StallProfile
 
@@ -40,22 +41,8 @@ if TYPE_CHECKING:
 _UsageError: Any = typer.BadParameter.__base__
 
 _WRITE_ERROR_RATE = 1e-3  # of a run that names no other
-_MACHINE, _ERRORS, _MEMORY, _IMAGES = "Machine", "Write errors", "Memory", "Images"
+_ERRORS, _MEMORY, _IMAGES = "Write errors", "Memory", "Images"
 _SIMULATION, _OUTPUT = "Simulation", "Output"
-
-GEOMETRY_HELP = {
-    "banks": "MRAM banks; the neurons computed at once.",
-    "word_bits": "Bits of a row.",
-    "rows": "Rows of a bank.",
-    "lanes": "Images computed in lockstep.",
-    "accumulator_bits": "Width of the signed accumulator.",
-    "threshold_rows": "Neuron groups over all layers with thresholds.",
-    "input_words": "Words of one half of a lane's input buffer.",
-    "activation_words": "Words of a lane's activation memory.",
-    "layers": "Layer descriptors.",
-    "outputs": "Logits of an image.",
-    "stream_bits": "Width of the image stream.",
-}
 
 
 class Simulator(StrEnum):
@@ -134,58 +121,15 @@ def spinbnn(
     """
 
 
-def geometry_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of the machine; it receives them as the keyword ``geometry``."""
-
-    @functools.wraps(command)
-    def wrapper(*, preset: str, **kwargs: Any) -> int:
-        from dataclasses import replace
-
-        from spinbnn.golden.geometry import Geometry
-        from spinbnn.golden.memory_options import MemoryOptions
-
-        given = {name: kwargs.pop(name) for name in GEOMETRY_HELP}
-        changes = {name: value for name, value in given.items() if value is not None}
-        changes["memory"] = MemoryOptions.parse(kwargs.pop("memory") or [])
-        return command(geometry=replace(Geometry.from_preset(preset), **changes), **kwargs)
-
-    preset = typer.Option(
-        "--geometry",
-        metavar="PRESET",
-        help="A machine by name: banks x word bits, or banks x word bits x lanes. "
-        "The options below change it.",
-        rich_help_panel=_MACHINE,
-    )
-    options: dict[str, tuple[Any, Any]] = {"preset": (Annotated[str, preset], "64x64")}
-    for name, text in GEOMETRY_HELP.items():
-        flag = "--" + name.replace("_", "-")
-        option = typer.Option(flag, metavar="N", help=text, rich_help_panel=_MACHINE)
-        options[name] = (Annotated[int | None, option], None)
-    memory = typer.Option(
-        "--memory",
-        metavar="OPTION",
-        help="A mechanism of the memory to build; may be repeated: variability, self_terminated, secded, "
-        "differential, ageing, scrub, read_groups=N, activation_generators=N.",
-        rich_help_panel=_MACHINE,
-    )
-    options["memory"] = (Annotated[list[str] | None, memory], None)
-    own = inspect.signature(command)
-    parameters = [parameter for parameter in own.parameters.values() if parameter.name != "geometry"]
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in options.items()
-    ]
-    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapper
-
-
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
 ]
 _SHIPPED = Path(MNIST_NETWORK.stem)
-_NETWORK_HELP = f"A network file (.npz), or {_SHIPPED}: the shipped MNIST network."
+_NETWORK_HELP = (
+    f"A network file (.npz); a trained network that is shipped: {', '.join(SHIPPED_NETWORKS)}; or a preset, "
+    "with random weights: xnor-alexnet, for instance."
+)
 
 
 @app.command()
@@ -193,7 +137,7 @@ _NETWORK_HELP = f"A network file (.npz), or {_SHIPPED}: the shipped MNIST networ
 def run(
     context: typer.Context,
     *,
-    geometry: "Geometry",
+    machine: Machine,
     network_path: Annotated[Path, typer.Argument(metavar="NETWORK", help=_NETWORK_HELP)] = _SHIPPED,
     images: Annotated[
         int,
@@ -203,8 +147,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Take the test images of this folder (idx or npz files). "
-            "Without it: 500 shipped MNIST test images.",
+            help="Take the test images of this folder (idx or npz files, CIFAR-10 batches). Without it: "
+            "shipped test images of what the network was trained on; random ones for random weights.",
             rich_help_panel=_IMAGES,
         ),
     ] = None,
@@ -398,6 +342,7 @@ def run(
     from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
     from spinbnn.sim.job import RunJob, run_job
     from spinbnn.sim.memory_plan import MemoryRequest, parse_layers, plan_memory
+    from spinbnn.sim.named_networks import load_named
 
     for name, probability in (
         ("--write-error-rate", write_error_rate),
@@ -420,17 +365,17 @@ def run(
         chip_seed=chip_seed,
         activation_error_rate=activation_error_rate,
     )
-    network = _load_network(network_path)
-    dataset, image_source = _load_images(data, images, network)
+    network = load_named(network_path)
+    shown = _load_images(data, images, network)
     how: Any = {"max_retries": max_retries, "pulse_redundant": pulse_redundant, "blind": blind}
     html = html or build_dir / "report.html"
     for path in (build_dir / "report.json", html, *([waves] if waves else [])):
         _check_writable(path)
     job = RunJob(
         network=network,
-        images=dataset.pixels,
-        labels=dataset.labels,
-        geometry=request.build(geometry),
+        images=shown.pixels,
+        labels=shown.labels,
+        geometry=request.build(machine.for_network(network)),
         point=operating_point(
             _WRITE_ERROR_RATE if write_error_rate is None else write_error_rate,
             write_error_rate_01=p_fail_01,
@@ -451,7 +396,7 @@ def run(
 
     from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
 
-    report = Report(job, result, context.obj, str(network_path), image_source, device)
+    report = Report(job, result, context.obj, str(network_path), shown.source, device)
     document = to_json(report)
     write_whole(build_dir / "report.json", document)
     write_whole(html, to_html(report))
@@ -467,7 +412,7 @@ def run(
 @geometry_options
 def generate(
     *,
-    geometry: "Geometry",
+    machine: Machine,
     network_path: Annotated[
         Path | None,
         typer.Argument(metavar="NETWORK", help=f"{_NETWORK_HELP} Its memory images are written, too."),
@@ -481,7 +426,7 @@ def generate(
         typer.Option(
             " /--no-injector",
             help="Leave out the write-error injector, as on an ASIC.",
-            rich_help_panel=_MACHINE,
+            rich_help_panel=MACHINE,
         ),
     ] = True,
     as_json: Json = False,
@@ -503,8 +448,10 @@ def generate(
       spinbnn generate mnist_1024 -o build/verilog --banks 96
     """
     from spinbnn.hw.generator import generate as write
+    from spinbnn.sim.named_networks import load_named
 
-    network = None if network_path is None else _load_network(network_path)
+    network = None if network_path is None else load_named(network_path)
+    geometry = machine.geometry if network is None else machine.for_network(network)
     manifest = write(output_dir, geometry, network=network, injector=injector)
     if as_json:
         _print_json({"output": str(output_dir), "manifest": manifest.to_dict()})
@@ -521,7 +468,7 @@ def generate(
 def info(
     path: Annotated[Path, typer.Argument(metavar="FILE", help=f"{_NETWORK_HELP} Or a manifest (.json).")],
     *,
-    geometry: "Geometry",
+    machine: Machine,
     as_json: Json = False,
 ) -> int:
     """Say what a network file or a manifest holds.
@@ -539,16 +486,21 @@ def info(
       spinbnn info build/verilog/spinbnn.json
     """
     from spinbnn.sim import describe
+    from spinbnn.sim.named_networks import load_named
 
     if path.suffix == ".json":
         document, shown = describe.manifest(path)
     else:
-        document, shown = describe.network(_network_file(path), geometry)
+        document, shown = describe.network(load_named(path), str(path), machine)
     if as_json:
         _print_json(document)
     else:
         _print(shown)
     return 0
+
+
+app.command("import")(geometry_options(import_model))
+app.command("export")(export_model)
 
 
 @app.command()
@@ -652,34 +604,33 @@ def train(
     return 0 if outcome.equal == outcome.images else 1
 
 
-def _network_file(path: Path) -> Path:
-    """Return the file that is meant: the shipped network goes by its name."""
-    return MNIST_NETWORK if path == _SHIPPED and not path.exists() else path
+class _Images(NamedTuple):
+    """Images of a run, uint8 [n, inputs], their labels, and where they came from."""
+
+    pixels: "NDArray[np.uint8]"
+    labels: "NDArray[np.uint8] | None"
+    source: str
 
 
-def _load_network(path: Path) -> "Network":
-    from spinbnn.golden.network_file import load_network
+def _load_images(data_dir: Path | None, count: int, network: "Network") -> "_Images":
+    """Return the first images of a folder's test set, or of the shipped ones."""
+    from spinbnn.sim.datasets import bundled_images_for, load_split
+    from spinbnn.sim.named_networks import is_random, random_images
 
-    return load_network(_network_file(path))
-
-
-def _load_images(data_dir: Path | None, count: int, network: "Network") -> "tuple[Dataset, str]":
-    """Return the first images of a folder's test set, or of the shipped ones, and where they came from."""
-    from spinbnn.sim.datasets import bundled_images, load_split
-
-    if data_dir is None:
-        dataset, source = bundled_images(), "the shipped MNIST test images"
+    if data_dir is not None:
+        dataset, source = load_split(data_dir, "test").fitted(network), f"the test images in {data_dir}"
+    elif is_random(network):
+        return _Images(random_images(network, count), None, "random images")
     else:
-        dataset, source = load_split(data_dir, "test"), f"the test images in {data_dir}"
+        try:
+            dataset, name = bundled_images_for(network)
+        except DataError as error:
+            raise DataError(f"shipped {error}: name a folder with images that do with --data") from None
+        source = f"the shipped {name} test images"
     if count > len(dataset):
         raise DataError(f"--images must be at most {len(dataset)}, the number of {source}, not {count}")
-    pixels, largest = dataset.pixels.shape[1], int(dataset.pixels.max())
-    if pixels != network.inputs or largest >= 2**network.input_bits:
-        raise DataError(
-            f"network '{network.name}' takes {network.inputs} elements of 0..{2**network.input_bits - 1}, "
-            f"{source} have {pixels} of 0..{largest}: name a folder with images that fit with --data"
-        )
-    return dataset.head(count), source
+    head = dataset.head(count)
+    return _Images(head.pixels, head.labels, source)
 
 
 def _device_point(

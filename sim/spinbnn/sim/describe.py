@@ -11,26 +11,32 @@ from rich.text import Text
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.layers import Affine, Conv, Head, Layer, MultiThreshold, Pool, Threshold
-from spinbnn.golden.network_file import load_network
+from spinbnn.golden.network import Network
 from spinbnn.golden.placement import place
 from spinbnn.hw.manifest import Manifest, ManifestError
 from spinbnn.sim import show
+from spinbnn.sim.machine_options import Machine
 from spinbnn.sim.report import layer_loops, machine_title, network_title
 
 _HEADS = {Threshold: "threshold", MultiThreshold: "multi_threshold", Affine: "affine"}
 
 
-def network(path: Path, geometry: Geometry) -> tuple[dict[str, Any], RenderableType]:
-    """Describe a network file, and where it lies in a machine; that it does not fit is part of the answer.
+def network(loaded: Network, source: str, machine: Machine) -> tuple[dict[str, Any], RenderableType]:
+    """Describe a network, and where it lies in a machine; that it does not fit is part of the answer.
 
-    Raises
-    ------
-    NetworkFileError
-        If the file cannot be read.
+    Parameters
+    ----------
+    loaded : Network
+    source : str
+        Where it comes from.
+    machine : Machine
     """
-    loaded = load_network(path)
+    try:
+        geometry = machine.for_network(loaded)
+    except CapacityError:
+        geometry = machine.geometry
     document: dict[str, Any] = {
-        "file": str(path),
+        "file": source,
         "name": loaded.name,
         "inputs": loaded.inputs,
         "input_bits": loaded.input_bits,
@@ -62,21 +68,22 @@ def network(path: Path, geometry: Geometry) -> tuple[dict[str, Any], RenderableT
             "fits": True,
             "placement": [dataclasses.asdict(placed) for placed in placement.layers],
             "rows": sum(layer.rows for layer in loops),
-            "threshold_rows": sum(placed.groups for placed in placement.layers[:-1]),
+            "threshold_rows": sum(placed.groups * placed.thresholds for placed in placement.layers[:-1]),
             "clocks": sum(layer.clocks for layer in loops),
         }
         shown.append(
             show.columns(
-                ["layer", "groups", "words", "planes", "rows", "from row", "clocks"],
+                ["layer", "sums", "groups", "words", "steps", "rows", "from row", "clocks"],
                 [
                     (
                         layer.name,
                         *map(
                             show.count,
                             (
+                                layer.sums,
                                 layer.groups,
                                 layer.words,
-                                layer.planes,
+                                layer.steps,
                                 layer.rows,
                                 placed.row_base,
                                 layer.clocks,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spinbnn.golden.geometry import Geometry
 from spinbnn.sim.interchange.problems import ModelError
+from spinbnn.sim.machine_options import Machine
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,7 +40,7 @@ def _needs_onnx(command: Callable[..., int]) -> Callable[..., int]:
 def import_model(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX or QONNX model (.onnx).")],
     *,
-    geometry: Geometry,
+    machine: Machine,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -92,9 +92,9 @@ def import_model(
     """Turn a model from ONNX or QONNX into a network file, exactly.
 
     Quantisers, batch normalisation and scales are folded into integer thresholds
-    that decide as the model does. Prints what was folded, and how the network
-    maps to a machine. A model that is not supported is refused, with all the nodes
-    that are in the way. Needs the extra "onnx" of this package.
+    that decide as the model does. Prints what was folded, and how the network maps
+    to a machine. A model that is not supported is refused, with all nodes that are
+    in the way. Needs the extra "onnx" of this package.
 
     [bold]Examples[/]
 
@@ -113,7 +113,7 @@ def import_model(
     imported = import_network(model, input_form=form, sign_of_zero=sign_of_zero, name=name)
     output = output or Path(f"{model.stem}.npz")
     save_network(imported.network, output)
-    document, shown = describe.network(output, geometry)
+    document, shown = describe.network(imported.network, str(output), machine)
     if as_json:
         import json
 
@@ -161,7 +161,9 @@ def _print(*shown: "RenderableType") -> None:
 
 @_needs_onnx
 def export_model(
-    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="A network file (.npz).")],
+    network: Annotated[
+        Path, typer.Argument(metavar="NETWORK", help="A network file (.npz), or a network's name.")
+    ],
     *,
     output: Annotated[
         Path | None,
@@ -178,8 +180,8 @@ def export_model(
     """Write a network as an ONNX model of standard operations.
 
     Its input is what the network takes, bytes [n, K] with maps channels last; its
-    output the integer logits, exact in any ONNX runtime: a check of this
-    package by others. Needs the extra "onnx" of this package.
+    output the integer logits, exact in any ONNX runtime: others can check this
+    package by it. Needs the extra "onnx" of this package.
 
     [bold]Examples[/]
 
@@ -187,12 +189,10 @@ def export_model(
 
       spinbnn export mnist_1024 -o mnist_1024.onnx
     """
-    from spinbnn.golden.network_file import load_network
-    from spinbnn.sim.assets import MNIST_NETWORK
     from spinbnn.sim.interchange.exporter import export_network
+    from spinbnn.sim.named_networks import load_named
 
-    shipped = network == Path(MNIST_NETWORK.stem) and not network.exists()
     output = output or Path(f"{network.stem}.onnx")
-    export_network(load_network(MNIST_NETWORK if shipped else network), output)
+    export_network(load_named(network), output)
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
     return 0

@@ -42,32 +42,41 @@ class LayerLoops:
     ----------
     name : str
     inputs, outputs : int
-    groups, words, planes : int
-        Trip counts: neuron groups, words of an input vector, bit-planes.
+    sums, groups, words, steps : int
+        Trip counts: sums of a neuron (output pixels times sums of a pooling window), neuron groups, words of
+        a sum, and steps of a word, in which planes of inputs meet planes of weights.
+    rows : int
+        MRAM rows the layer takes in every bank.
     """
 
     name: str
     inputs: int
     outputs: int
+    sums: int
     groups: int
     words: int
-    planes: int
+    steps: int
+    rows: int
 
     @property
     def clocks(self) -> int:
         """The product of the loops: clocks with one beat each."""
-        return self.groups * self.words * self.planes
-
-    @property
-    def rows(self) -> int:
-        """MRAM rows the layer takes in every bank."""
-        return self.groups * self.words
+        return self.sums * self.groups * self.words * self.steps
 
 
 def layer_loops(network: Network, placement: Placement) -> tuple[LayerLoops, ...]:
     """Return the loops of each layer of a placed network."""
     return tuple(
-        LayerLoops(layer.name, layer.inputs, layer.outputs, placed.groups, placed.words, placed.planes)
+        LayerLoops(
+            layer.name,
+            layer.inputs,
+            layer.outputs,
+            placed.sums,
+            placed.groups,
+            placed.neuron_words,
+            len(placed.steps),
+            placed.rows,
+        )
         for layer, placed in zip(network.layers, placement.layers, strict=True)
     )
 
