@@ -211,7 +211,8 @@ def logit_head(stage: Stage, steps: Steps) -> Logits:
             factor = common_factor([*slope, *differences])
             if factor and _fits(slope, differences, factor, reach):
                 return Logits(_affine(slope, differences, factor), factor, offset, 0.0)
-    factor = _rounding_factor(slope, bias, reach)
+    # A float is short to write down, and its own rounding is part of the error.
+    factor = Fraction(float(_rounding_factor(slope, bias, reach)))
     head = _affine(slope, bias, factor)
     error = max(
         abs(slope[n] - factor * int(head.scale[n])) * reach + abs(bias[n] - factor * int(head.bias[n]))
@@ -232,7 +233,7 @@ def _rounding_factor(slope: list[Fraction], bias: list[Fraction], reach: int) ->
     largest = max(steepest * reach + abs(each) for each in bias)
     if not largest:
         return Fraction(1)
-    # A whole number of units keeps equal slopes exact; rounding adds at most half a unit a sum, and one.
+    # Rounding adds at most half a unit to a scale, so half a sum to a logit, and half a unit to a bias.
     room = _LARGEST_LOGIT - reach - 1
     units = min(_LARGEST_SCALE, int(room * steepest / largest))
     return steepest / units if units else largest / room

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,13 @@ def _notes(images: ImageSource, form: InputForm, logits: Logits, metadata: dict[
         notes = [f"inputs are pixels from 0 to 255{folded}"]
     if len(images.shape) == 3 and images.shape[0] > 1:
         notes.append("images are given channels last: element (y * width + x) * channels + c")
-    offset = f" + {logits.offset}" if logits.offset else ""
+    offset = f" + {_number(logits.offset)}" if logits.offset else ""
     exact = "exactly" if not logits.error else f"within {logits.error:.3g}"
-    notes.append(f"the model's logits are {logits.scale} * logits{offset}, {exact}")
+    notes.append(f"the model's logits are {_number(logits.scale)} * logits{offset}, {exact}")
     return notes
+
+
+def _number(value: Fraction) -> str:
+    """Return a fraction, or where that is long the nearest float."""
+    text = str(value)
+    return text if len(text) <= 20 else repr(float(value))
