@@ -439,6 +439,12 @@ class Conv:
                 f"not be {self.pool.size[0]} x {self.pool.size[1]}"
             )
         object.__setattr__(self, "weights", _checked_weights(where, self))
+        odd = self.odd_plane_weights
+        if odd is not None and (odd.dtype != np.uint64 or odd.shape != self.weights.shape):
+            raise NetworkError(
+                f"{where} odd_plane_weights must be uint64 of shape {self.weights.shape}, "
+                f"not {odd.dtype} of shape {odd.shape}"
+            )
 
     @property
     def neurons(self) -> int:

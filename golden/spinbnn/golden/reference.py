@@ -11,6 +11,7 @@ import numpy as np
 from bitarray import bitarray
 from numpy.typing import NDArray
 
+from spinbnn.golden.encoding import Words
 from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold
 from spinbnn.golden.network import Network
 
@@ -73,9 +74,9 @@ def trace(network: Network, image: Iterable[int]) -> list[LayerIntegers]:
     return traced
 
 
-def _weights(layer: Dense | Conv, length: int) -> list[list[int]]:
+def _weights(layer: Dense | Conv, stored: Words, length: int) -> list[list[int]]:
     """Return the weights of every neuron as integers."""
-    planes = layer.weights if layer.weights.ndim == 3 else [layer.weights]
+    planes = stored if stored.ndim == 3 else [stored]
     neurons = [[0] * length for _ in range(len(planes[0]))]
     for shift, plane in zip(layer.weight_shifts, planes, strict=True):
         for weights, words in zip(neurons, plane, strict=True):
@@ -85,14 +86,18 @@ def _weights(layer: Dense | Conv, length: int) -> list[list[int]]:
 
 
 def _products(layer: Dense, values: list[int]) -> list[int]:
-    return [sum(map(mul, weights, values)) for weights in _weights(layer, layer.inputs)]
+    return [sum(map(mul, weights, values)) for weights in _weights(layer, layer.weights, layer.inputs)]
 
 
 def _convolution(layer: Conv, values: list[int]) -> Map:
     height, width, channels = layer.input_shape
     kernel_height, kernel_width = layer.kernel
     top, left, bottom, right = layer.padding
-    neurons = _weights(layer, kernel_height * kernel_width * channels)
+    length = kernel_height * kernel_width * channels
+    neurons = _weights(layer, layer.weights, length)
+    odd_neurons = neurons
+    if layer.odd_plane_weights is not None:
+        odd_neurons = _weights(layer, layer.odd_plane_weights, length)
 
     def element(y: int, x: int, channel: int) -> int:
         if 0 <= y < height and 0 <= x < width:
@@ -109,7 +114,16 @@ def _convolution(layer: Conv, values: list[int]) -> Map:
                 for kx in range(kernel_width)
                 for channel in range(channels)
             ]
-            sums[-1].append([sum(map(mul, weights, window)) for weights in neurons])
+            if odd_neurons is neurons:
+                sums[-1].append([sum(map(mul, weights, window)) for weights in neurons])
+                continue
+            even, odd = [each & 0b01010101 for each in window], [each & 0b10101010 for each in window]
+            sums[-1].append(
+                [
+                    sum(map(mul, weights, even)) + sum(map(mul, odd_weights, odd))
+                    for weights, odd_weights in zip(neurons, odd_neurons, strict=True)
+                ]
+            )
     return sums
 
 
