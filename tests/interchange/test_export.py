@@ -48,7 +48,7 @@ def random_bits(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("channels", "planes"), [(300, 8), (70_000, 1), (70_000, 2)], ids=["planes", "channels", "both"]
+    ("channels", "planes"), [(301, 8), (70_001, 1), (70_001, 2)], ids=["planes", "channels", "both"]
 )
 def test_sums_too_large_for_one_float_are_formed_in_parts(channels, planes):
     shape = (planes, 3, channels) if planes > 1 else (3, channels)

@@ -100,6 +100,15 @@ def test_weights_that_are_constant_already():
     assert [layer.weight_shifts for layer in result.network.layers] == [(0,), (0, 0)]
 
 
+def test_a_factor_that_all_weights_share():
+    random, graph = rng(), Builder((40,), form=BIPOLAR)
+    weights = graph.quant(random.choice([-2.0, 2.0], (40, 24)).astype(np.float32), 4, 0.5)
+    sums = graph.add("Add", graph.add("MatMul", "x", weights), 5.0)
+    act = graph.bipolar(sums)
+    result = assert_equal_to_runtime(ended(graph, act, 24, random), form=BIPOLAR)
+    assert result.network.layers[0].weight_shifts == (0,)
+
+
 def test_weights_behind_sign_and_a_factor():
     random, graph = rng(), Builder((40,), form=BIPOLAR)
     weights = graph.add("Mul", graph.add("Sign", latent(random, 40, 24)), np.float32(0.2))
