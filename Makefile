@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TORCH_STAMP := $(VENV)/.stamp-torch
+INTEROP_STAMP := $(VENV)/.stamp-interop
 
 # Deferred on purpose: set-up may have added Icarus by the time a recipe asks.
 SPINBNN_SIMULATORS ?= verilator$(if $(shell command -v iverilog 2>/dev/null), icarus)
@@ -18,7 +19,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train mutants lint verilog waves bench cost train lock clean
+.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench cost train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +35,13 @@ test: setup ## the tests, on Verilator and Icarus; JUnit XML in build/junit.xml
 
 test-long: setup ## the tests that take minutes; JUnit XML in build/junit-long.xml
 	$(warn_without_icarus)
-	$(PYTEST) -m "long and not train" --junitxml=build/junit-long.xml $(ARGS)
+	$(PYTEST) -m "long and not train and not interop" --junitxml=build/junit-long.xml $(ARGS)
 
 test-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
 	$(PYTEST) -m train --junitxml=build/junit-train.xml $(ARGS)
+
+test-interop: $(INTEROP_STAMP) ## the tests that need Brevitas and qonnx; JUnit XML in build/junit-interop.xml
+	$(PYTEST) -m interop --junitxml=build/junit-interop.xml $(ARGS)
 
 mutants: setup ## break the hardware on purpose, fault by fault: the tests must notice each
 	$(BIN)/python -m tests.mutants $(ARGS)
@@ -83,6 +87,10 @@ $(STAMP): requirements.lock pyproject.toml tools/system_packages.sh
 
 $(TORCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[train]'
+	touch $@
+
+$(INTEROP_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[interop]'
 	touch $@
 
 # $(call need,PROGRAM,CURE) stops in one line when PROGRAM is missing. (A comma would end the text.)
