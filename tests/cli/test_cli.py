@@ -16,9 +16,9 @@ from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 from spinbnn.sim import image_formats, training
 from spinbnn.sim import job as job_module
-from spinbnn.sim.cli import GEOMETRY_HELP
 from spinbnn.sim.datasets import Dataset
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
+from spinbnn.sim.machine_options import GEOMETRY_HELP
 
 from .conftest import Invoke, MakeReport
 

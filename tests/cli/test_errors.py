@@ -125,25 +125,49 @@ CASES = [
     ),
     (
         large,
-        RUN,
+        (*RUN, "--rows", "256"),
         "layer 'layer0' needs rows up to 360, the geometry has 256 a bank: raise rows to at least 436",
     ),
     (
         large,
-        ("generate", "small.npz", "-o", "out", "--geometry", "5x24"),
+        ("generate", "small.npz", "-o", "out", "--geometry", "5x24", "--rows", "256"),
         "layer 'layer0' needs rows up to 360, the geometry has 256 a bank: raise rows to at least 436",
+    ),
+    (
+        large,
+        (*RUN, "--banks", "1", "--accumulator-bits", "8"),
+        "layer 'layer0' needs accumulator_bits 15 for sums up to 10965, the geometry has 8: "
+        "raise accumulator_bits to at least 15",
+    ),
+    (
+        nothing,
+        ("run", "alexnet"),
+        "alexnet: no such file, expected a network file or one of mnist_1024, sfc, digits, lenet4, mlp-1024, "
+        "lfc, tfc, bnn-cifar10, cnv, cnv-w1a2, nin, xnor-alexnet",
+    ),
+    (
+        nothing,
+        ("run", "tfc", "--data", "digits"),
+        "the test images in digits: images must fit a network that takes 1 x 1 x 784 elements, not be "
+        "1 x 37 x 1: name a folder with images that do with --data",
+    ),
+    (
+        other_size,
+        ("run", "small.npz"),
+        "shipped images must fit a network that takes 1 x 1 x 40 elements, not be 28 x 28 x 1: "
+        "name a folder with images that do with --data",
     ),
     (
         other_size,
         RUN,
-        "network 'random-40-11-10' takes 40 elements of 0..255, the test images in digits have 37 of 0..255: "
-        "name a folder with images that fit with --data",
+        "the test images in digits: images must fit a network that takes 1 x 1 x 40 elements, not be "
+        "1 x 37 x 1: name a folder with images that do with --data",
     ),
     (
         few_bits,
         RUN,
-        "network 'random-37-11-10' takes 37 elements of 0..15, the test images in digits have 37 of 0..255: "
-        "name a folder with images that fit with --data",
+        "the test images in digits: pixels must be at most 15 for the network, not 255: "
+        "name a folder with images that do with --data",
     ),
     (
         nothing,
@@ -164,7 +188,8 @@ CASES = [
     (
         nothing,
         (*RUN, "--geometry", "7x7"),
-        "geometry preset must be one of 64x64, 96x64, 16x32, 4x128, 5x24, 3x100, 8x16x3, 4x8x3, not '7x7'",
+        "geometry preset must be one of 64x64, 96x64, 16x32, 4x128, 5x24, 3x100, 8x16x3, 4x8x3, 64x64-conv, "
+        "not '7x7'",
     ),
     (nothing, (*RUN, "--max-retries", "16"), "max_retries must be an integer from 0 to 15, not 16"),
     (

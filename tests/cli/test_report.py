@@ -154,7 +154,8 @@ def test_json_keeps_every_number(make_report: MakeReport) -> None:
     assert document["geometry"] == report.job.geometry.to_dict()
     assert document["operating_point"]["p_fail_01"] == round(2**32 / 1000)
     assert document["network"]["layers"][0] == {
-        "name": "layer0", "inputs": 37, "outputs": 11, "groups": 3, "words": 2, "planes": 8, "clocks": 48,
+        "name": "layer0", "inputs": 37, "outputs": 11, "sums": 1, "groups": 3, "words": 2, "steps": 8,
+        "rows": 6, "clocks": 48,
     }  # fmt: skip
     assert (document["seed"], document["loading"], document["stalls"]) == (7, "front-door", None)
 

@@ -618,7 +618,12 @@ def _load_images(data_dir: Path | None, count: int, network: "Network") -> "_Ima
     from spinbnn.sim.named_networks import is_random, random_images
 
     if data_dir is not None:
-        dataset, source = load_split(data_dir, "test").fitted(network), f"the test images in {data_dir}"
+        source = f"the test images in {data_dir}"
+        found = load_split(data_dir, "test")
+        try:
+            dataset = found.fitted(network)
+        except DataError as error:
+            raise DataError(f"{source}: {error}: name a folder with images that do with --data") from None
     elif is_random(network):
         return _Images(random_images(network, count), None, "random images")
     else:

@@ -17,6 +17,7 @@ from spinbnn.hw.manifest import Manifest, ManifestError
 from spinbnn.sim import show
 from spinbnn.sim.machine_options import Machine
 from spinbnn.sim.report import layer_loops, machine_title, network_title
+from spinbnn.sim.schedule import predict_steady_clocks, predict_utilisation
 
 _HEADS = {Threshold: "threshold", MultiThreshold: "multi_threshold", Affine: "affine"}
 
@@ -31,10 +32,11 @@ def network(loaded: Network, source: str, machine: Machine) -> tuple[dict[str, A
         Where it comes from.
     machine : Machine
     """
+    geometry, obstacle = machine.geometry, None
     try:
         geometry = machine.for_network(loaded)
-    except CapacityError:
-        geometry = machine.geometry
+    except CapacityError as error:
+        obstacle = str(error)
     document: dict[str, Any] = {
         "file": source,
         "name": loaded.name,
@@ -57,12 +59,11 @@ def network(loaded: Network, source: str, machine: Machine) -> tuple[dict[str, A
         Text(""),
         show.heading(f"On {machine_title(geometry)}"),
     ]
-    try:
-        placement = place(loaded, geometry)
-    except CapacityError as error:
-        document |= {"fits": False, "reason": str(error)}
-        shown.append(Text(f"  does not fit: {error}"))
+    if obstacle is not None:
+        document |= {"fits": False, "reason": obstacle}
+        shown.append(Text(f"  does not fit: {obstacle}"))
     else:
+        placement = place(loaded, geometry)
         loops = layer_loops(loaded, placement)
         document |= {
             "fits": True,
@@ -70,6 +71,8 @@ def network(loaded: Network, source: str, machine: Machine) -> tuple[dict[str, A
             "rows": sum(layer.rows for layer in loops),
             "threshold_rows": sum(placed.groups * placed.thresholds for placed in placement.layers[:-1]),
             "clocks": sum(layer.clocks for layer in loops),
+            "steady_clocks": predict_steady_clocks(loaded, placement),
+            "utilisation": predict_utilisation(loaded, placement),
         }
         shown.append(
             show.columns(
@@ -99,6 +102,13 @@ def network(loaded: Network, source: str, machine: Machine) -> tuple[dict[str, A
             Text(
                 f"  {document['rows']} of {geometry.rows} rows, {document['threshold_rows']} of "
                 f"{geometry.threshold_rows} threshold rows, {document['clocks']:,} clocks {lanes}"
+            )
+        )
+        ratio = document["steady_clocks"] * geometry.lanes / document["clocks"]
+        shown.append(
+            Text(
+                f"  steady: {document['steady_clocks']:,.1f} clocks an image, {ratio:.4f} of the loops, "
+                f"utilisation {document['utilisation']:.1%}"
             )
         )
     if loaded.metadata:

@@ -27,6 +27,7 @@ RANDOM_WORDS = 32
 DRAIN_DELAY = 5
 RESULT_DELAY = 4
 _SHORTEST_LAYER = 2
+_BATCHES_TO_STEADY = 4
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,22 @@ def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | No
     if full < 2:
         return None
     return (image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
+
+
+def predict_steady_clocks(network: Network, placement: Placement) -> float:
+    """Return the clocks that an image takes once the machine is busy, whose streams never wait."""
+    lanes = placement.geometry.lanes
+    done = predict_run_clocks(network, placement, _BATCHES_TO_STEADY * lanes).image_done
+    steady = steady_clocks_per_image(done, lanes)
+    assert steady is not None
+    return steady
+
+
+def predict_utilisation(network: Network, placement: Placement) -> float:
+    """Return the binary operations of an image by those that the array can do in its steady clocks."""
+    geometry = placement.geometry
+    array = geometry.banks * geometry.word_bits * geometry.lanes
+    return binary_operations(network) / (predict_steady_clocks(network, placement) * array)
 
 
 def predict_program_clocks(

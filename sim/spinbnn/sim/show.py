@@ -62,13 +62,19 @@ def pairs(rows: Sequence[tuple[str, ...]]) -> Table:
 
 
 def columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table with a heading a column; all but the first are numbers."""
+    """Return a table with a heading a column; all but the first are numbers.
+
+    It is as wide as its texts, also where a terminal is not: a wrapped line says more than one that is cut.
+    """
+    texts = [(f"  {first}", *rest) for first, *rest in (names, *rows)]
+    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
     table = Table.grid(padding=(0, 2))
+    table.width = sum(widths) + 2 * (len(widths) - 1)
     for index in range(len(names)):
         table.add_column(justify="right" if index else "left")
-    table.add_row(f"  {names[0]}", *names[1:], style="dim")
-    for first, *rest in rows:
-        table.add_row(f"  {first}", *rest)
+    table.add_row(*texts[0], style="dim")
+    for row in texts[1:]:
+        table.add_row(*row)
     return table
 
 
