@@ -206,6 +206,7 @@ def machine_of(
             group = {
                 "logits": 0,
                 "first": first_neuron == 0,
+                "last_of_pixel": first_neuron + count == neurons,
                 "last": first_neuron + count == neurons,
                 "neurons": count,
                 "images": images,

@@ -15,7 +15,7 @@ from spinbnn.golden.placement import place
 from spinbnn.hw.accelerator import Accelerator
 from spinbnn.hw.activation_counters import LANE_COUNTERS
 from spinbnn.hw.counters import Counter
-from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.lane import Lane
 from spinbnn.hw.registers import REGISTERS
 from spinbnn.sim.schedule import predict_run_clocks
@@ -131,7 +131,8 @@ class Machine:
         """Load the network, and say how activations are stored."""
         network, placement = self.network, place(self.network, self.geometry)
         for index, words in enumerate(descriptor_words(network, placement).tolist()):
-            await host.table(0, words, column=8 * index)
+            await host.table(0, words, row=index)
+        await host.table(4, step_words(placement).ravel().tolist())
         for row, words in enumerate(threshold_words(network, placement, self.geometry).tolist()):
             await host.table(1, words, row=row)
         await host.table(2, logit_words(network).ravel().tolist())

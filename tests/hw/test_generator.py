@@ -17,14 +17,14 @@ from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.placement import place, stored_network
 from spinbnn.hw import generator
-from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.manifest import Manifest
 from spinbnn.hw.registers import REGISTERS
 from tests.hw.conftest import Emitted
 
 GEOMETRY = Geometry.from_preset("4x8x3")
 HARDWARE = {"spinbnn.sv", "spinbnn.core", "lint.vlt", "registers.rdl", "registers.h", "registers.md"}
-IMAGES = {"descriptors.hex", "thresholds.hex", "logits.hex", "program.hex"}
+IMAGES = {"descriptors.hex", "steps.hex", "thresholds.hex", "logits.hex", "program.hex"}
 NETWORK = random_network((19, 13, 10), seed=1)
 
 Generate = Callable[..., Manifest]
@@ -164,6 +164,7 @@ def test_table_images(generate: Generate, tmp_path: Path) -> None:
     placement = place(NETWORK, GEOMETRY)
     for name, words in {
         "descriptors.hex": descriptor_words(NETWORK, placement),
+        "steps.hex": step_words(placement),
         "thresholds.hex": threshold_words(NETWORK, placement, GEOMETRY),
         "logits.hex": logit_words(NETWORK),
     }.items():

@@ -128,6 +128,7 @@ def test_groups_are_packed_without_gaps(banks: int, word_bits: int) -> None:
             for name, value in {
                 "logits": 0,
                 "first": first,
+                "last_of_pixel": last,
                 "last": last,
                 "neurons": count,
                 "images": images,

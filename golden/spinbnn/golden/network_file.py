@@ -90,7 +90,8 @@ def _to_arrays(network: Network) -> Arrays:
     for index, layer in enumerate(network.layers):
         if isinstance(layer, Conv) and layer.odd_plane_weights is not None:
             raise NetworkFileError(
-                f"layer '{layer.name}' holds weights as a machine stores them, twice: save the intended network"
+                f"layer '{layer.name}' holds weights as a machine stores them, twice: "
+                "save the intended network"
             )
         described.append(_layer_fields(layer))
         arrays[f"layer{index}.weights"] = layer.weights.astype("<u8")

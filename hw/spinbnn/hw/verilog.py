@@ -66,9 +66,11 @@ def _wrapped_line(line: str) -> str:
 
 def _header(geometry: Geometry, injector: bool) -> str:
     sizes = geometry.to_dict()
-    built = {name: value for name, value in sizes.pop("memory").items() if value}
-    fields = ", ".join(f"{name} {value}" for name, value in sizes.items())
-    options = ", ".join(name if value is True else f"{name} {value}" for name, value in built.items())
+    built = sizes.pop("memory")
+    fields, options = (
+        ", ".join(name if value is True else f"{name} {value}" for name, value in each.items() if value)
+        for each in (sizes, built)
+    )
     return (
         f"// {TOP} {version(TOP)}: binarized-neural-network accelerator with weights in banked MRAM.\n"
         f"// {fields}, {'with' if injector else 'without'} error injector.\n"
