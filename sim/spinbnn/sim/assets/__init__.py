@@ -15,6 +15,7 @@ SHIPPED_NETWORKS = {
     "sfc": _FOLDER / "sfc.npz",
     "digits": _FOLDER / "digits.npz",
     "lenet4": _FOLDER / "lenet4.npz",
+    "cnv": _FOLDER / "cnv.npz",
 }
 """Network files by the name of the recipe that makes them."""
 
