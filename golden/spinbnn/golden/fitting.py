@@ -42,6 +42,7 @@ def fit(network: Network, geometry: Geometry, keep: Collection[str] = ()) -> Geo
     fitted = Geometry.from_dict(geometry.to_dict() | raised)
     if needs_integer_pools(network) and not fitted.integer_head and "integer_pools" not in keep:
         fitted = replace(fitted, integer_pools=True)
+    place(network, fitted)  # the largest machine has integers to pool, this one may be kept from having them
     return fitted
 
 
