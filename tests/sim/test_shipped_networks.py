@@ -22,6 +22,7 @@ OUTCOMES = {
     "sfc": ("mnist", 9_786, 490),
     "digits": ("digits", 341, 341),
     "lenet4": ("mnist", 9_930, 496),
+    "cnv": ("fashion-mnist", 8_929, 448),
 }
 
 
@@ -68,7 +69,10 @@ def test_a_shipped_network_is_what_its_recipe_makes(name):
         )
 
 
-@pytest.mark.parametrize(("name", "count"), [("sfc", 2), ("digits", 5), ("lenet4", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("sfc", 2), ("digits", 5), ("lenet4", 2), pytest.param("cnv", 1, marks=pytest.mark.long)],
+)
 def test_the_fast_path_equals_the_reference_on_real_images(name, count):
     network = load_network(SHIPPED_NETWORKS[name])
     pixels = bundled_images_for(network)[0].pixels[:count]
