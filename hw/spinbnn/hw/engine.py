@@ -311,8 +311,9 @@ class Engine(wiring.Component):
         ]
         tap_first = loops.word_first & loops.kernel_x_first & loops.kernel_y_first
         window_first = loops.window_x_first & loops.window_y_first
-        beat = Signal(BeatInfo(g))
-        m.d.comb += [
+        # Registers at once: as fields of one combinational structure these would look like a loop.
+        beat = Signal(BeatInfo(g), name="stage_1")
+        m.d.sync += [
             beat.valid.eq(self.issue),
             beat.paired.eq(layer.paired),
             beat.first_step.eq(step.first),
@@ -461,7 +462,7 @@ class Engine(wiring.Component):
     def _group(
         self, m: Module, layer: Any, loops: LoopNest, images: Signal, tag: Signal, last_pixel: Signal
     ) -> Any:
-        group = Signal(GroupInfo(self._geometry))
+        group = Signal(GroupInfo(self._geometry), name="beat_group")
         m.d.comb += [
             group.logits.eq(layer.output_logits),
             group.first.eq(loops.group_first & loops.position_x_first & loops.position_y_first),
@@ -544,7 +545,7 @@ class Engine(wiring.Component):
             m.d.sync += index.eq(0)
         with m.Elif(self.issue & group_end):
             m.d.sync += index.eq(index + 1)
-        m.d.comb += [
+        m.d.sync += [
             beat.relu.eq(layer.relu),
             beat.pool_sums.eq(layer.pool_sums),
             beat.low.eq(layer.low),
@@ -556,11 +557,10 @@ class Engine(wiring.Component):
         ]
 
     def _pipeline(self, m: Module, beat: Any) -> None:
-        stages = [beat]
-        for number in range(1, 5):
-            stage = Signal(BeatInfo(self._geometry), name=f"stage_{number}")
-            m.d.sync += stage.eq(stages[-1])
-            stages.append(stage)
+        stages = {1: beat}
+        for number in range(2, 5):
+            stages[number] = Signal(BeatInfo(self._geometry), name=f"stage_{number}")
+            m.d.sync += stages[number].eq(stages[number - 1])
         first_word = stages[2].valid & stages[2].first_word & stages[2].last_step
         m.d.comb += [
             self.control.paired.eq(stages[1].paired),

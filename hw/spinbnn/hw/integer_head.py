@@ -97,11 +97,11 @@ class IntegerHead(wiring.Component):
         with m.If(control.hold):
             m.d.sync += [self.held.eq(self.result), held_flip.eq(flip)]
 
-        difference = Signal(signed(len(self.held) + 1))
         code = Signal.like(self.code)
         m.d.comb += [
-            difference.eq(self.held + self.start),
-            self.code.eq(Mux(control.step_first, control.low, code) + (~difference[-1] ^ held_flip)),
+            self.code.eq(
+                Mux(control.step_first, control.low, code) + (~(self.held + self.start)[-1] ^ held_flip)
+            ),
         ]
         with m.If(control.step):
             m.d.sync += code.eq(self.code)

@@ -338,8 +338,8 @@ class UnfoldingLoader(wiring.Component):
         count = Signal.like(take)
         m.d.sync += [fetched.eq(fetch), place.eq(fill), count.eq(take)]
         both = Cat(memory.read_data for memory in memories)
-        turned = Signal(2 * g.stream_bits)
-        m.d.comb += turned.eq(Cat(both, both).bit_select(rotation << 3, 2 * g.stream_bits))
+        turned = Signal(g.stream_bits)
+        m.d.comb += turned.eq(Cat(both, both).bit_select(rotation << 3, g.stream_bits))
         used = Signal(size)
         m.d.comb += used.eq((1 << count) - 1)
         planes = []
