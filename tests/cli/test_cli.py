@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from spinbnn.golden.architectures import ARCHITECTURES, build_random
 from spinbnn.golden.geometry import PRESETS, Geometry
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import load_network, save_network
@@ -16,9 +18,10 @@ from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
 from spinbnn.sim import image_formats, training
 from spinbnn.sim import job as job_module
-from spinbnn.sim.datasets import Dataset
+from spinbnn.sim.datasets import Dataset, bundled_images
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
 from spinbnn.sim.machine_options import GEOMETRY_HELP
+from spinbnn.sim.named_networks import random_images
 
 from .conftest import Invoke, MakeReport
 
@@ -79,6 +82,50 @@ def test_run_has_the_defaults_of_the_main_job(invoke: Invoke, jobs: Jobs) -> Non
     )
 
 
+def test_run_raises_the_sizes_that_no_option_names(invoke: Invoke, jobs: Jobs) -> None:
+    save_network(random_network((37, 900, 10)), Path("small.npz"))
+    assert invoke(*SMALL).exit_code == 0
+    assert invoke(*SMALL, "--rows", "440", "--threshold-rows", "200").exit_code == 0
+    assert [job.geometry for job in jobs] == [
+        dataclasses.replace(PRESETS["5x24"], rows=436, threshold_rows=180),
+        dataclasses.replace(PRESETS["5x24"], rows=440, threshold_rows=200),
+    ]
+
+
+@pytest.mark.parametrize(("option", "built"), [("--integer-pools", True), ("--no-integer-pools", False)])
+def test_run_builds_integer_pools_or_not(invoke: Invoke, jobs: Jobs, option: str, built: bool) -> None:
+    assert invoke(*SMALL, option).exit_code == 0
+    assert jobs[0].geometry == dataclasses.replace(PRESETS["5x24"], integer_pools=built)
+
+
+def test_run_of_a_preset_has_random_weights_and_images(invoke: Invoke, jobs: Jobs) -> None:
+    result = invoke("run", "cnv-w1a2", "--images", "3")
+    assert result.exit_code == 0, result.output
+    (job,) = jobs
+    assert job.network == build_random(ARCHITECTURES["cnv-w1a2"], seed=1)
+    assert job.labels is None
+    assert np.array_equal(job.images, random_images(job.network, 3))
+    assert json.loads(Path("build/run/report.json").read_text("utf-8"))["images"]["source"] == "random images"
+    raised = {"input_words": 3600, "activation_words": 2192, "layers": 9, "image_elements": 3072}
+    assert job.geometry == Geometry(**raised, activation_bits=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("lenet4", "mnist"), ("sfc", "mnist"), ("digits", "digits"), ("mnist_1024", "mnist")]
+)
+def test_run_of_a_shipped_network_takes_images_like_those_it_was_trained_on(
+    invoke: Invoke, jobs: Jobs, name: str, source: str
+) -> None:
+    assert invoke("run", name, "--images", "7").exit_code == 0
+    (job,) = jobs
+    assert job.network.name == name
+    assert np.array_equal(job.images, bundled_images(source).fitted(job.network).head(7).pixels)
+    assert job.labels is not None
+    document = json.loads(Path("build/run/report.json").read_text("utf-8"))
+    assert document["images"]["source"] == f"the shipped {source} test images"
+    assert document["network"]["source"] == name
+
+
 def test_run_prints_the_report_and_writes_both_files(invoke: Invoke, jobs: Jobs) -> None:
     result = invoke(*SMALL)
     assert result.exit_code == 0, result.output
@@ -126,20 +173,30 @@ def test_interrupt_is_one_line_and_130(invoke: Invoke, monkeypatch: pytest.Monke
 def test_help_names_the_commands(invoke: Invoke, args: tuple[str, ...]) -> None:
     result = invoke(*args)
     assert result.exit_code == 0
-    for command in ("run", "generate", "info", "train"):
+    for command in ("run", "generate", "info", "import", "export", "train", "device"):
         assert f" {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "info", "train"])
+@pytest.mark.parametrize("command", ["run", "generate", "info", "import", "export", "train"])
 def test_help_of_a_command_has_examples_that_parse(invoke: Invoke, command: str) -> None:
     text = invoke(command, "--help").stdout
     examples = [
         line.strip().split() for line in text.splitlines() if line.strip().startswith(f"spinbnn {command}")
     ]
-    assert len(examples) >= 3
+    assert len(examples) >= 2
     for example in examples:
         options = [word.partition("=")[0] for word in example if word.startswith("-")]
         assert all(f" {option} " in text for option in options), example
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "info", "import"])
+def test_help_of_a_command_has_every_option_of_the_machine(invoke: Invoke, command: str) -> None:
+    text = " ".join(invoke(command, "--help").stdout.replace("│", " ").split())
+    assert "--integer-pools --no-integer-pools" in text
+    for name, meaning in GEOMETRY_HELP.items():
+        assert f" --{name.replace('_', '-')} " in text
+        assert meaning.split()[0] in text
+    assert "Sizes that no option names are raised to what the network needs." in text
 
 
 def test_help_does_not_wait_for_numpy() -> None:
@@ -147,7 +204,7 @@ def test_help_does_not_wait_for_numpy() -> None:
         "import sys; from spinbnn.sim.cli import app\n"
         "try: app(['run', '--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'numpy', 'jinja2', 'cocotb', 'amaranth', 'matplotlib'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'jinja2', 'cocotb', 'amaranth', 'onnx'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -197,6 +254,7 @@ def test_info_of_a_network(invoke: Invoke) -> None:
     assert lines[1] == "inputs 0 to 255; 517 weights of one bit"
     assert "On 5 banks x 24 bits, 256 rows, 1 lane" in lines
     assert "  8 of 256 rows, 3 of 64 threshold rows, 50 clocks an image" in lines
+    assert "  steady: 59.0 clocks an image, 1.1800 of the loops, utilisation 47.5%" in lines
     assert cells(result.stdout, "layer0")[:3] == ["37", "11", "threshold"]
     assert cells(result.stdout, "seed") == ["3"]
 
@@ -216,6 +274,8 @@ def test_info_of_a_network_as_json(invoke: Invoke) -> None:
     document: dict[str, Any] = json.loads(invoke("info", "small.npz", "--geometry", "5x24", "--json").stdout)
     assert document["fits"] is True
     assert (document["rows"], document["threshold_rows"], document["clocks"]) == (8, 3, 50)
+    operations = 8 * 37 * 11 + 11 * 10
+    assert (document["steady_clocks"], document["utilisation"]) == (59, operations / (59 * 5 * 24))
     network = random_network((37, 11, 10), seed=3)
     values = network.layers[0].head.values  # type: ignore[union-attr]
     assert document["layers"][0] == {
@@ -234,6 +294,22 @@ def test_info_of_a_network_that_does_not_fit_says_so(invoke: Invoke) -> None:
     document = json.loads(invoke(*args, "--json").stdout)
     assert document["fits"] is False
     assert "needs rows up to 6" in document["reason"]
+
+
+def test_info_raises_the_sizes_that_no_option_names(invoke: Invoke) -> None:
+    result = invoke("info", "lenet4")
+    assert "  162 of 512 rows, 10 of 64 threshold rows, 4,040 clocks an image" in result.stdout.splitlines()
+    assert json.loads(invoke("info", "lenet4", "--json").stdout)["geometry"]["image_elements"] == 784
+    text = " ".join(invoke("info", "lenet4", "--input-words", "128").stdout.split())
+    assert "does not fit: layer 'conv0' needs input_words up to 2304, the geometry has 128 a half" in text
+
+
+def test_generate_raises_the_sizes_that_no_option_names(invoke: Invoke) -> None:
+    save_network(random_network((37, 900, 10)), Path("small.npz"))
+    result = invoke("generate", "small.npz", "-o", "out", "--geometry", "5x24", "--json")
+    assert result.exit_code == 0, result.output
+    geometry = dataclasses.replace(PRESETS["5x24"], rows=436, threshold_rows=180)
+    assert json.loads(result.stdout)["manifest"]["geometry"] == geometry.to_dict()
 
 
 def test_generate_writes_what_it_names(invoke: Invoke) -> None:

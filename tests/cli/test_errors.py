@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinbnn.golden.architectures import ARCHITECTURES
 from spinbnn.golden.network import random_network
 from spinbnn.golden.network_file import save_network
+from spinbnn.sim.assets import SHIPPED_NETWORKS
 
 from .conftest import Invoke
 
 DAMAGED = "small.npz: damaged (File is not a zip file), expected a whole .npz archive"
 TAKEN = "cannot be written: name a file in a writable folder"
+NAMES = ", ".join(dict.fromkeys([*SHIPPED_NETWORKS, *ARCHITECTURES]))
 RUN = ("run", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
 
 
@@ -142,8 +145,7 @@ CASES = [
     (
         nothing,
         ("run", "alexnet"),
-        "alexnet: no such file, expected a network file or one of mnist_1024, sfc, digits, lenet4, mlp-1024, "
-        "lfc, tfc, bnn-cifar10, cnv, cnv-w1a2, nin, xnor-alexnet",
+        f"alexnet: no such file, expected a network file or one of {NAMES}",
     ),
     (
         nothing,

@@ -23,7 +23,7 @@ def load_named(path: Path) -> Network:
         If there is none of that name, or the file cannot be read.
     """
     name = str(path)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if path.is_file() or path.suffix or len(path.parts) > 1:
         return load_network(path)
     if name in SHIPPED_NETWORKS:
         return load_network(SHIPPED_NETWORKS[name])
