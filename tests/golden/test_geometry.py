@@ -25,6 +25,8 @@ BOUNDS = {
     "image_elements": (0, 2**24),
     "steps": (2, 256),
     "weight_planes": (1, 9),
+    "activation_bits": (1, 4),
+    "residual_rows": (0, 2**24),
 }
 
 
@@ -43,10 +45,46 @@ def test_bounds_are_inclusive(name: str, low: int, high: int) -> None:
     rejects(f"{name} must be {shown}, not {below}", **{name: below})
 
 
-@pytest.mark.parametrize("name", [name for name in Geometry().to_dict() if name != "memory"])
+@pytest.mark.parametrize(
+    "name", [name for name in Geometry().to_dict() if name not in ("memory", "integer_pools")]
+)
 @pytest.mark.parametrize("value", [64.0, "64", True, None])
 def test_fields_are_integers(name: str, value: object) -> None:
     rejects(f"{name} must be an integer, not {value!r}", **{name: value})
+
+
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_integer_pools_is_a_truth_value(value: Any) -> None:
+    rejects(f"integer_pools must be true or false, not {value!r}", integer_pools=value)
+
+
+def test_activations_in_mram_have_one_bit() -> None:
+    memory = MemoryOptions(activation_generators=4)
+    assert Geometry(memory=memory, integer_pools=True).activation_bits == 1
+    rejects(
+        "activation_bits must be 1 where activations are stored in MRAM, not 2",
+        memory=memory,
+        activation_bits=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "head"),
+    [
+        ({}, False),
+        ({"weight_planes": 9, "image_elements": 5}, False),
+        ({"activation_bits": 2}, True),
+        ({"integer_pools": True}, True),
+        ({"residual_rows": 1}, True),
+    ],
+)
+def test_which_machines_have_integer_heads(fields: dict[str, Any], head: bool) -> None:
+    assert Geometry(**fields).integer_head is head
+
+
+def test_every_field_has_its_bounds_tested() -> None:
+    others = {"memory", "integer_pools", "stream_bits"}
+    assert set(BOUNDS) == set(Geometry().to_dict()) - others
 
 
 def test_stream_width_is_a_power_of_two_of_bytes() -> None:
