@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from spinbnn.golden.fitting import fit
+from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.layers import Conv
 from spinbnn.golden.network import classify, forward
+from spinbnn.golden.network_file import load_network
+from spinbnn.golden.operating_point import POINTS
+from spinbnn.sim.cli import app
 from spinbnn.sim.datasets import bundled_images
 from spinbnn.sim.interchange.importer import Imported, import_network
 from spinbnn.sim.interchange.inputs import network_pixels
+from spinbnn.sim.job import run_job
+from spinbnn.sim.spec import RunJob
 
 pytestmark = [
     pytest.mark.interop,
@@ -135,3 +143,22 @@ def test_models_that_qonnx_has_transformed(name, tmp_path: Path):
     assert "BatchNormalization" not in operations
     wrapper.save(str(tmp_path / "transformed.onnx"))
     assert_equals(import_network(tmp_path / "transformed.onnx"), want, images)
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("name", ["tfc_1w1a", "cnv_1w1a"])
+def test_from_the_export_to_the_verilog(name: str, tmp_path: Path) -> None:
+    """The command imports the model, and the RTL's logits are those of QONNX's executor."""
+    wrapper = exported(name, tmp_path / "model.onnx", dynamo=True)
+    command = ["import", str(tmp_path / "model.onnx"), "-o", str(tmp_path / "network.npz")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    network = load_network(tmp_path / "network.npz")
+    images = pictures(name)[:3]
+    pixels = network_pixels(network, images.transpose(0, 2, 3, 1).reshape(len(images), -1))
+    scale, offset = (Fraction(network.metadata[name]) for name in ("logit_scale", "logit_offset"))
+    want = np.round((executed(wrapper, images) - float(offset)) / float(scale))
+    np.testing.assert_array_equal(forward(network, pixels), want)
+    job = RunJob(network, pixels, fit(network, Geometry()), POINTS["ideal"], tmp_path, loading="backdoor")
+    result = run_job(job)
+    assert result.first_difference is None  # from golden's logits, among all else
+    assert result.compared["logits"] == want.size

@@ -20,6 +20,7 @@ from spinbnn.golden.errors import DataError
 from spinbnn.golden.network import Network
 from spinbnn.sim.assets import SHIPPED_IMAGES
 from spinbnn.sim.image_formats import DIGITS_FILE, Split, find_cifar, read_cifar, read_digits
+from spinbnn.sim.interchange.inputs import imported_with_inputs, network_pixels
 
 IDX_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 """How the idx files of a split begin, as MNIST's authors named them."""
@@ -72,9 +73,10 @@ class Dataset:
         """Return the images as a network reads them.
 
         Images that are smaller than the network's get rows and columns of zeros, as many on either side; a
-        channel of grey becomes as many as the network reads, all equal. For inputs of +1 and -1 a pixel of at
-        least 128 is 1, and others are 0. A network that begins with a fully connected layer reads images of
-        any shape with as many elements as it has inputs.
+        channel of grey becomes as many as the network reads, all equal. An imported network says what becomes
+        of a pixel; otherwise, for inputs of +1 and -1, a pixel of at least 128 is 1, and others are 0. A
+        network that begins with a fully connected layer reads images of any shape with as many elements as it
+        has inputs.
 
         Parameters
         ----------
@@ -99,7 +101,9 @@ class Dataset:
             below, right = height - rows, width - columns
             around = ((0, 0), (below // 2, below - below // 2), (right // 2, right - right // 2), (0, 0))
             images = np.repeat(np.pad(images, around), depth // channels, axis=3)
-        if network.input_signed:
+        if isinstance(network, Network) and imported_with_inputs(network):
+            images = network_pixels(network, images)
+        elif network.input_signed:
             images = (images >= 128).astype(np.uint8)
         largest = 2**network.input_bits - 1
         if images.size and images.max() > largest:

@@ -137,6 +137,11 @@ def _table_coding(source: ImageSource, values: list[Fraction], levels: list[Frac
     return Coding(max(table).bit_length(), "unsigned", spacing, offset)
 
 
+def imported_with_inputs(network: Network) -> bool:
+    """Return whether a network's metadata says what becomes of a pixel."""
+    return not {"input_threshold", "input_table"}.isdisjoint(network.metadata)
+
+
 def network_pixels(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return images as an imported network reads them.
 
