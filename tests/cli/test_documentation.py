@@ -1,4 +1,4 @@
-"""README, guide and memory: their commands and code run, and print what the documents say they print."""
+"""The documents: their commands and code run, and print what they say they print."""
 
 import contextlib
 import io
@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from spinbnn.golden.architectures import ARCHITECTURES
 from spinbnn.sim.cli import app
 
 from .conftest import Invoke
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "mram.md"]
-TEXTS = [*DOCUMENTS, ROOT / "docs" / "index.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "import", "mram"))]
+TEXTS = [*DOCUMENTS, *(ROOT / "docs" / f"{name}.md" for name in ("index", "networks")), ROOT / "CHANGELOG.md"]
 
 # What differs from one machine or moment to the next.
 VARYING = [
@@ -112,6 +113,13 @@ def test_links_lead_to_files(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
         if not target.startswith("https://"):
             assert (document.parent / target).exists(), target
+
+
+def test_presets_of_the_readme_are_as_predicted() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "preset_table.py")]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert len(table.splitlines()) == 2 + len(ARCHITECTURES)
+    assert f"\n\n{table}\n" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_make_targets_of_the_readme_exist() -> None:

@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from spinbnn.golden.architectures import ARCHITECTURES, build_random
 from spinbnn.golden.errors import SpinbnnError
+from spinbnn.golden.fitting import fit
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import random_network
@@ -66,6 +68,19 @@ def test_text_says_everything_a_run_gave(make_report: MakeReport) -> None:
     assert row(lines, "hidden words") == ["16"]
     assert row(lines, "stored bits") == ["30,720"]
     assert lines[-2:] == ["build/report.html", "MATCH"]
+
+
+def test_rows_are_read_anew_for_each_sum(make_report: MakeReport) -> None:
+    network = build_random(ARCHITECTURES["lenet4"])
+    report = make_report(network=network, geometry=fit(network, Geometry()))
+    # Sums of the map before pooling, words of a kernel or of the inputs, groups of 64 neurons.
+    assert [layer.row_reads for layer in report.layers] == [24 * 24, 8 * 8 * 25, 16 * 8, 8]
+    assert report.batch_read_energy_aj == (576 + 1600 + 128 + 8) * 64 * 64 * 700_000
+    weights_of_bits = build_random(ARCHITECTURES["nin"])
+    report = make_report(network=weights_of_bits, geometry=fit(weights_of_bits, Geometry()))
+    # 64 steps bring 8 planes of pixels to 8 planes of weights; each meets another plane than the one before.
+    assert report.layers[0].row_reads == 32 * 32 * 3 * 2 * 64
+    assert report.layers[0].rows == 3 * 2 * 8
 
 
 def test_mismatch_is_one_last_line_whatever_the_width(make_report: MakeReport) -> None:
@@ -155,7 +170,7 @@ def test_json_keeps_every_number(make_report: MakeReport) -> None:
     assert document["operating_point"]["p_fail_01"] == round(2**32 / 1000)
     assert document["network"]["layers"][0] == {
         "name": "layer0", "inputs": 37, "outputs": 11, "sums": 1, "groups": 3, "words": 2, "steps": 8,
-        "rows": 6, "clocks": 48,
+        "rows": 6, "row_reads": 6, "clocks": 48,
     }  # fmt: skip
     assert (document["seed"], document["loading"], document["stalls"]) == (7, "front-door", None)
 

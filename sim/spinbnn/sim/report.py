@@ -47,6 +47,8 @@ class LayerLoops:
         a sum, and steps of a word, in which planes of inputs meet planes of weights.
     rows : int
         MRAM rows the layer takes in every bank.
+    row_reads : int
+        Row reads of a batch of images in every bank: a row is read anew for each sum.
     """
 
     name: str
@@ -57,6 +59,7 @@ class LayerLoops:
     words: int
     steps: int
     rows: int
+    row_reads: int
 
     @property
     def clocks(self) -> int:
@@ -76,6 +79,7 @@ def layer_loops(network: Network, placement: Placement) -> tuple[LayerLoops, ...
             placed.neuron_words,
             len(placed.steps),
             placed.rows,
+            placed.sums * placed.groups * placed.neuron_words * sum(placed.reads_of_planes()),
         )
         for layer, placed in zip(network.layers, placement.layers, strict=True)
     )
@@ -215,7 +219,7 @@ class Report:
     def batch_read_energy_aj(self) -> int:
         """Energy of the row reads that one batch (one image a lane) takes in all banks, attojoules."""
         geometry = self.job.geometry
-        cells = sum(layer.rows for layer in self.layers) * geometry.banks * geometry.row_cells
+        cells = sum(layer.row_reads for layer in self.layers) * geometry.banks * geometry.row_cells
         return cells * self.job.read_bit_energy_aj
 
     @property
