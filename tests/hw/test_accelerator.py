@@ -20,7 +20,7 @@ from tests.hw.memory_model import MemoryModel, to_bits
 from tests.hw.simulation import simulate
 
 PATIENCE = 20_000
-DESCRIPTORS, LOGITS, MISMATCH = 0, 2, 3
+DESCRIPTORS, LOGITS, MISMATCH, STEPS = 0, 2, 3, 4
 
 
 class Host:
@@ -46,6 +46,14 @@ class Host:
         await self.write("TABLE_ADDRESS", table=table, column=column, row=row)
         for word in words:
             await self.write("TABLE_DATA", word)
+
+    async def single_layer(self, groups: int, tail_bits: int, last_group: int = 1) -> None:
+        """Write a fully connected layer of one word, from inputs of +1 and -1 to logits."""
+        one, pair = 1, 1 | 1 << 16
+        first = [0b110 | one << 8 | one << 12, 1 | groups << 16, 0, tail_bits << 16, 0]
+        neurons = last_group | one << 16 | one << 24
+        await self.table(DESCRIPTORS, [*first, neurons, pair, pair, pair, pair, *[0] * 22])
+        await self.table(STEPS, [0b111 << 11])  # a row is read; the first step and the last
 
     async def image(self, beats: int) -> None:
         stream = self.machine.s_axis_image
@@ -113,7 +121,7 @@ def test_logits_beyond_the_columns() -> None:
     machine = Accelerator(Geometry(1, 8, rows=4096, outputs=outputs, stream_bits=64))
 
     async def test(host: Host) -> None:
-        await host.table(DESCRIPTORS, [0b110 | 1 << 8, 1 | outputs << 16, 0, 8 << 16, 0, 1])
+        await host.single_layer(outputs, tail_bits=8)
         minus_one = 2**32 - 1
         await host.table(LOGITS, [1, 5, minus_one, 9, 3, 0], row=outputs - 3)
         for name, value in {"LAYERS": 1, "IMAGES": 1, "IMAGE_ELEMENTS": 8, "OUTPUTS": outputs}.items():
@@ -132,7 +140,7 @@ def test_run_flags() -> None:
     async def test(host: Host) -> None:
         await host.write("CONTROL", start=1)
         assert not await host.status("busy")
-        await host.table(DESCRIPTORS, [0b110 | 1 << 8, 1 | 2 << 16, 0, 8 << 16, 0, 1])
+        await host.single_layer(2, tail_bits=8)
         await host.table(LOGITS, [1, 0, 1, 0])
         for name, value in {"LAYERS": 1, "IMAGES": 1, "IMAGE_ELEMENTS": 8, "OUTPUTS": 2}.items():
             await host.write(name, value=value)
@@ -268,7 +276,7 @@ def test_the_memory_s_options_through_registers_and_a_run() -> None:
         await until_idle(host)
 
     async def run(host: Host) -> list[int]:
-        await host.table(DESCRIPTORS, [0b110 | 1 << 8, 1 | 2 << 16, 0, 32 << 16, 0, 1])
+        await host.single_layer(2, tail_bits=32)
         await host.table(LOGITS, [1, 0, 1, 0, 1, 0])
         for name, value in {"LAYERS": 1, "IMAGES": 1, "IMAGE_ELEMENTS": 32, "OUTPUTS": 3}.items():
             await host.write(name, value=value)

@@ -189,7 +189,7 @@ def test_descriptors_and_thresholds_of_several_bits() -> None:
     assert [row[1] >> 31 for row in thresholds.tolist()] == [0, 0, 0, 1, 1, 1, 0]
 
 
-WALKS = {
+WALKS: dict[str, Layer] = {
     "plain": conv("b", 7, (4, 6, 3), (2, 3)),
     "stride": conv("b", 11, (5, 6, 3), (2, 2), stride=(2, 3)),
     "padding": conv("b", 7, (4, 3, 3), (3, 3), padding=(2, 1, 0, 2)),
