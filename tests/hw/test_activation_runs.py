@@ -185,7 +185,7 @@ def test_a_machine_runs_with_errors_in_the_predicted_clocks(
     words, logits = run_by_hand(network, geometry, images, Errors(geometry, SEED, P_01, P_10))
     placement = place(network, geometry)
     predicted = predict_run_clocks(network, placement, count, pulse_clocks)
-    slow = clock_by_clock(network, placement, count, pulse_clocks)
+    slow = clock_by_clock(network, geometry, count, pulse_clocks)
     assert (predicted.total, predicted.beats, predicted.image_done) == slow
 
     async def control(host: Host) -> None:
