@@ -61,7 +61,7 @@ waves: setup ## two images, put in without programming, with their waveform in b
 bench: setup ## measure the numbers the README quotes
 	$(BIN)/python -m bench $(ARGS)
 
-cost: setup ## what each memory option costs in logic: writes docs/option_cost.md (Yosys; some 12 minutes)
+cost: setup ## what each option costs in logic: writes docs/option_cost.md (Yosys; some 20 minutes)
 	$(BIN)/python tools/option_cost.py
 
 train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)

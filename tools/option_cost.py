@@ -1,4 +1,4 @@
-"""What each memory option costs in logic: Yosys for Xilinx 7-series and for iCE40, option by option.
+"""What each option costs in logic: Yosys for Xilinx 7-series and for iCE40, option by option.
 
 Writes ``docs/option_cost.md``.
 """
@@ -12,34 +12,31 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.progress import track
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import PLAIN, MemoryOptions
+from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.hw.verilog import emit_verilog
 
 GEOMETRY = Geometry(4, 16, rows=64, threshold_rows=16, input_words=32, activation_words=16, stream_bits=16)
-OPTIONS: dict[str, MemoryOptions] = {
-    "none": PLAIN,
-    "variability": MemoryOptions(variability=True),
-    "self_terminated": MemoryOptions(self_terminated=True),
-    "secded": MemoryOptions(secded=True),
-    "differential": MemoryOptions(differential=True),
-    "ageing": MemoryOptions(ageing=True),
-    "scrub": MemoryOptions(scrub=True),
-    "read_groups=4": MemoryOptions(read_groups=4),
-    "activation_generators=1": MemoryOptions(activation_generators=1),
-    "all of these": MemoryOptions(
-        variability=True,
-        self_terminated=True,
-        secded=True,
-        differential=True,
-        ageing=True,
-        scrub=True,
-        read_groups=4,
-        activation_generators=1,
-    ),
+MEMORY_OPTIONS: dict[str, Any] = {
+    "variability": True,
+    "self_terminated": True,
+    "secded": True,
+    "differential": True,
+    "ageing": True,
+    "scrub": True,
+    "read_groups": 4,
+    "activation_generators": 1,
+}
+NETWORK_OPTIONS: dict[str, Any] = {
+    "image_elements": 48,
+    "weight_planes": 8,
+    "activation_bits": 2,
+    "integer_pools": True,
+    "residual_rows": 16,
 }
 SYNTHESES = {
     "xilinx": ("synth_xilinx -family xc7 -flatten -noiopad -top spinbnn", "LUT"),
@@ -72,13 +69,29 @@ def luts_and_flip_flops(geometry: Geometry, synthesis: str, injector: bool) -> t
     )
 
 
+def _named(option: str, value: int) -> str:
+    return option if value is True else f"{option}={value}"
+
+
+def machines() -> dict[str, tuple[Geometry, bool]]:
+    """Return the machines of the table by the option that they have: geometry, and whether with injector."""
+    changed = {"none": GEOMETRY}
+    for option, value in MEMORY_OPTIONS.items():
+        changed[_named(option, value)] = replace(GEOMETRY, memory=MemoryOptions(**{option: value}))
+    changed["all of these"] = replace(GEOMETRY, memory=MemoryOptions(**MEMORY_OPTIONS))
+    for option, value in NETWORK_OPTIONS.items():
+        changed[_named(option, value)] = replace(GEOMETRY, **{option: value})
+    changed["all of these five"] = replace(GEOMETRY, **NETWORK_OPTIONS)
+    return {"without the injector": (GEOMETRY, False)} | {
+        name: (geometry, True) for name, geometry in changed.items()
+    }
+
+
 def document() -> str:
     """Return the table as Markdown."""
-    machines = {"without the injector": (PLAIN, False)}
-    machines |= {name: (memory, True) for name, memory in OPTIONS.items()}
     tasks = [
-        (replace(GEOMETRY, memory=memory), synthesis, injector)
-        for memory, injector in machines.values()
+        (geometry, synthesis, injector)
+        for geometry, injector in machines().values()
         for synthesis in SYNTHESES
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -86,7 +99,7 @@ def document() -> str:
         pairs = list(track(counts, "synthesising", total=len(tasks)))
     measured = {
         name: [number for pair in pairs[index * len(SYNTHESES) :][: len(SYNTHESES)] for number in pair]
-        for index, name in enumerate(machines)
+        for index, name in enumerate(machines())
     }
     base = measured["none"]
     rows = []
@@ -97,12 +110,13 @@ def document() -> str:
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(
         [
-            "# What the memory options cost",
+            "# What the options cost",
             "",
             f"Look-up tables and flip-flops of {GEOMETRY.banks} banks × {GEOMETRY.word_bits} bits "
             f"with {GEOMETRY.rows} rows, by option, and the difference to the machine with none.",
-            "A machine without an option has none of its logic. Yosys, `synth_xilinx -family xc7` and "
-            "`synth_ice40`; `make cost` makes this page.",
+            "A machine without an option has none of its logic. Options of the memory come first, then those for "
+            "networks with convolutions and numbers of several bits.",
+            "Yosys, `synth_xilinx -family xc7` and `synth_ice40`; `make cost` makes this page.",
             "",
             "| option | Xilinx LUTs | Xilinx flip-flops | iCE40 LUTs | iCE40 flip-flops |",
             "|---|---|---|---|---|",
