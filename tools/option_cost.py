@@ -114,8 +114,8 @@ def document() -> str:
             "",
             f"Look-up tables and flip-flops of {GEOMETRY.banks} banks × {GEOMETRY.word_bits} bits "
             f"with {GEOMETRY.rows} rows, by option, and the difference to the machine with none.",
-            "A machine without an option has none of its logic. Options of the memory come first, then those for "
-            "networks with convolutions and numbers of several bits.",
+            "A machine without an option has none of its logic. Options of the memory come first, then those "
+            "for networks with convolutions and numbers of several bits.",
             "Yosys, `synth_xilinx -family xc7` and `synth_ice40`; `make cost` makes this page.",
             "",
             "| option | Xilinx LUTs | Xilinx flip-flops | iCE40 LUTs | iCE40 flip-flops |",
