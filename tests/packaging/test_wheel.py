@@ -1,5 +1,6 @@
 """The built wheel holds all of the three packages, and works where the source tree is out of sight."""
 
+import email
 import subprocess
 import sys
 import sysconfig
@@ -55,6 +56,16 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     assert names - info == expected
     assert {f"spinbnn/{package}/py.typed" for package in PACKAGES} <= expected
     assert any(name.endswith("/licenses/LICENSE") for name in info)
+
+
+def test_extras_name_what_they_need(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    needs = metadata.get_all("Requires-Dist") or []
+    assert set(metadata.get_all("Provides-Extra") or []) == {"train", "onnx", "interop", "dev"}
+    assert [need for need in needs if need.endswith("extra == 'onnx'")] == ["onnx>=1.17; extra == 'onnx'"]
+    assert not [need for need in needs if need.startswith(("onnx", "torch")) and "extra ==" not in need]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
