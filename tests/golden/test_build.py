@@ -7,6 +7,7 @@ from spinbnn.golden.build import conv, dense
 from spinbnn.golden.errors import NetworkError
 from spinbnn.golden.layers import Affine, Head, MultiThreshold, Pool, Threshold
 from spinbnn.golden.network import Network, forward, trace
+from spinbnn.golden.weights import spread_groups
 
 
 def affine(neurons: int, scale: int = 1) -> Affine:
@@ -155,3 +156,27 @@ def test_what_makes_no_layer_is_refused(build, text):
     with pytest.raises(NetworkError) as error:
         build()
     assert str(error.value) == text
+
+
+@pytest.mark.parametrize(
+    ("order", "groups"), [("channels_first", 2), ("channels_last", 2), ("channels_first", 4)]
+)
+def test_a_group_reads_its_own_channels_only(order: str, groups: int) -> None:
+    rng = np.random.default_rng(41)
+    weights = 2 * rng.integers(0, 2, (8, 4 // groups, 3, 2)) - 1
+    given = weights if order == "channels_first" else weights.transpose(2, 3, 1, 0)
+    head = Affine(np.full(8, 2, np.int32), np.arange(8, dtype=np.int32))
+    layer = conv("grouped", given, head, input_size=(3, 2), groups=groups, order=order)
+    network = Network("grouped", (layer,), 4, False, {})
+    images = rng.integers(0, 16, (5, 3, 2, 4), dtype=np.uint8)
+    expected = np.empty((5, 8), dtype=np.int64)
+    for neuron in range(8):
+        first = neuron // (8 // groups) * (4 // groups)
+        window = images[..., first : first + 4 // groups].transpose(0, 3, 1, 2).astype(np.int64)
+        expected[:, neuron] = 2 * (window * weights[neuron]).sum(axis=(1, 2, 3)) + neuron
+    assert np.array_equal(forward(network, images.reshape(5, -1)), expected)
+
+
+def test_groups_must_divide_the_neurons() -> None:
+    with pytest.raises(NetworkError, match=r"^groups must divide the 8 neurons, not be 3$"):
+        spread_groups(np.ones((8, 1, 1, 1), np.int64), 3)

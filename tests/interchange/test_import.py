@@ -366,6 +366,17 @@ def test_convolutions_and_channel_major_flattening(attributes, shape):
     assert layer.output_shape == (*shape, 8)
 
 
+@pytest.mark.parametrize(("channels", "neurons", "groups"), [(6, 8, 2), (5, 5, 5), (4, 12, 4)])
+def test_groups_and_depthwise_convolutions(channels, neurons, groups):
+    """Weights of 0 stand for the channels of the other groups, in two planes."""
+    random, graph = rng(), Builder((channels, 9, 8))
+    weights = graph.bipolar(latent(random, neurons, channels // groups, 3, 3))
+    sums = graph.add("Conv", "x", weights, group=groups, pads=[1, 1, 0, 0])
+    act = graph.bipolar(graph.batch_norm(sums, random, neurons))  # float32 sums of 0 may come out below
+    result = assert_equal_to_runtime(flat_end(graph, act, neurons * 56, random))
+    assert result.network.layers[0].weight_shifts == (0, 0)
+
+
 def test_a_convolution_with_bias():
     random, graph = rng(), Builder((3, 9, 8))
     bias = random.normal(0, 1, 8).astype(np.float32)

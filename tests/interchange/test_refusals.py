@@ -89,7 +89,8 @@ def maps(behind) -> Builder:
 REFUSED = {
     "groups": (
         one_conv(group=2),
-        "node 'Conv0' (Conv): group is 2, accepted: group 1, each output channel reading all input channels",
+        "node 'Conv0' (Conv): it works on a tensor of 2 x 9 x 9 an image, accepted: "
+        "4 channels, height and width",
     ),
     "latent floats": (
         two_layers(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.errors import NetworkError
 from spinbnn.golden.layers import Affine, Conv, Dense, Head, Ints, MultiThreshold, Pool, Shape, Threshold
-from spinbnn.golden.weights import weight_planes
+from spinbnn.golden.weights import spread_groups, weight_planes
 
 _ORDERS = ("channels_last", "channels_first")
 
@@ -81,6 +81,7 @@ def conv(  # noqa: PLR0913 -- what a convolution is made of
     padding: tuple[int, int, int, int] = (0, 0, 0, 0),
     pad_value: int = 0,
     pool: Pool | None = None,
+    groups: int = 1,
     order: str = "channels_first",
     relu: bool = False,
     residual: str | None = None,
@@ -90,7 +91,7 @@ def conv(  # noqa: PLR0913 -- what a convolution is made of
     Parameters
     ----------
     name : str
-    weights : integer [N, C, kh, kw], or [kh, kw, C, N]
+    weights : integer [N, C / groups, kh, kw], or [kh, kw, C / groups, N]
         The first with the order "channels_first", as PyTorch and ONNX keep them, the second with
         "channels_last", as Keras does. Values as in `dense`.
     head : Threshold, MultiThreshold or Affine
@@ -99,6 +100,9 @@ def conv(  # noqa: PLR0913 -- what a convolution is made of
         Height and width of the input map.
     stride, padding, pad_value, pool, relu, residual
         As in `spinbnn.golden.layers.Conv`.
+    groups : int
+        Neurons of a group read only its channels; depthwise where it is C. It becomes a dense convolution
+        with weights of 0, so it takes two planes and the clocks of all channels.
     order : {"channels_first", "channels_last"}
 
     Raises
@@ -110,7 +114,8 @@ def conv(  # noqa: PLR0913 -- what a convolution is made of
     array = _integers(where, weights, 4)
     if order not in _ORDERS:
         raise NetworkError(f"{where} order must be channels_first or channels_last, not {order!r}")
-    array = array.transpose(0, 2, 3, 1) if order == "channels_first" else array.transpose(3, 0, 1, 2)
+    array = array if order == "channels_first" else array.transpose(3, 2, 0, 1)
+    array = spread_groups(array, groups).transpose(0, 2, 3, 1)
     neurons, kernel_height, kernel_width, channels = array.shape
     planes = weight_planes(array.reshape(neurons, -1))
     return Conv(

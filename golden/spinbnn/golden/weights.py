@@ -75,6 +75,32 @@ def weight_planes(integers: NDArray[Any]) -> WeightPlanes:
     return WeightPlanes(_packed(planes), (0, *range(len(digits))), 2)
 
 
+def spread_groups(weights: NDArray[Any], groups: int) -> NDArray[Any]:
+    """Return the weights of a grouped convolution as a dense one's: 0 for the channels of other groups.
+
+    Parameters
+    ----------
+    weights : integer [N, C / groups, ...]
+        Neurons group by group, as PyTorch and ONNX order them; depthwise where groups is C.
+    groups : int
+
+    Returns
+    -------
+    integer [N, C, ...]
+
+    Raises
+    ------
+    NetworkError
+        If the neurons do not divide into so many groups.
+    """
+    neurons, channels = weights.shape[:2]
+    if groups < 1 or neurons % groups:
+        raise NetworkError(f"groups must divide the {neurons} neurons, not be {groups}")
+    spread = np.zeros((neurons, groups, *weights.shape[1:]), dtype=weights.dtype)
+    spread[np.arange(neurons), np.arange(neurons) // (neurons // groups)] = weights
+    return spread.reshape(neurons, groups * channels, *weights.shape[2:])
+
+
 def _digits(odd: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return, [Q, N, K], which of the powers of two an odd integer holds positively."""
     count = int(np.abs(odd).max()).bit_length()

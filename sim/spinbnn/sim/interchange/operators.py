@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinbnn.golden.weights import spread_groups
 from spinbnn.sim.interchange.exact import fractions
 from spinbnn.sim.interchange.graph import Graph, Node
 from spinbnn.sim.interchange.inputs import InputForm
@@ -399,6 +400,11 @@ def _conv(context: Context, node: Node, inputs: Inputs) -> list[Value]:
             "4 dimensions, of a 2-dimensional convolution",
         )
     integers, scale = integer_weights(weights, 0)
+    groups: int = node.attributes.get("group", 1)
+    if groups > 1:
+        if len(integers) % groups:
+            raise Refused(f"its {len(integers)} neurons are in {groups} groups", "groups of equal size")
+        integers = spread_groups(integers, groups)
     signal = _signal(inputs)
     padding = signal.padding
     if padding is not None and (padding.before[0] or padding.behind[0]):

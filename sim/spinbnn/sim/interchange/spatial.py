@@ -16,10 +16,6 @@ def check_windows(node: Node) -> None:
         If one is not.
     """
     attributes = node.attributes
-    if attributes.get("group", 1) != 1:
-        raise Refused(
-            f"group is {attributes['group']}", "group 1, each output channel reading all input channels"
-        )
     if any(each != 1 for each in attributes.get("dilations", [])):
         raise Refused(f"dilations are {_listed(attributes['dilations'])}", "dilations of 1")
     kernel = attributes.get("kernel_shape")
