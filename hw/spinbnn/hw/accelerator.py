@@ -10,7 +10,7 @@ from spinbnn.golden.memory_options import CLASSES
 from spinbnn.hw.activation_counters import LANE_COUNTERS
 from spinbnn.hw.activation_writer import ActivationWriter
 from spinbnn.hw.axi import AxiLite, AxiStream
-from spinbnn.hw.bank import Bank, mismatch_words
+from spinbnn.hw.bank import Bank, integer_ports, mismatch_words
 from spinbnn.hw.cell_code import is_coded
 from spinbnn.hw.counters import COUNTER_BITS, read_kinds, row_group
 from spinbnn.hw.descriptor import DESCRIPTOR_WORDS, FLIP_BIT
@@ -478,23 +478,15 @@ class Accelerator(wiring.Component):
                 bank.threshold_read_enable.eq(engine.threshold_read_enable),
                 bank.threshold_read_row.eq(engine.threshold_read_row),
             ]
-            self._connect_integer_heads(m, engine, bank)
+            m.d.comb += [
+                getattr(bank, name).eq(getattr(engine, name)) for name in integer_ports(self._geometry)
+            ]
         rows = Cat(bank.array_read_data for bank in banks)
         m.d.comb += programmer.array_read_data.eq(
             rows.word_select(programmer.array_bank, self._geometry.row_cells)
         )
         if is_coded(self._geometry):
             self._connect_decoded_reads(m, engine, programmer, banks)
-
-    def _connect_integer_heads(self, m: Module, engine: Engine, bank: Bank) -> None:
-        g = self._geometry
-        names = []
-        if g.integer_head:
-            names = ["head", "flip_read_enable", "flip_read_row"]
-        if g.residual_rows:
-            names += ["residual_read_enable", "residual_read_row"]
-            names += ["residual_write_enable", "residual_write_row"]
-        m.d.comb += [getattr(bank, name).eq(getattr(engine, name)) for name in names]
 
     def _connect_decoded_reads(
         self, m: Module, engine: Engine, programmer: Programmer, banks: list[Bank]

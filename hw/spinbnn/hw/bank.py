@@ -28,6 +28,26 @@ def residual_row_bits(geometry: Geometry) -> int:
     return ceil_log2(max(2, geometry.residual_rows))
 
 
+def integer_ports(geometry: Geometry) -> dict[str, Any]:
+    """Return shape by name of the ports through which the engine works the integer heads of every bank."""
+    shapes: dict[str, Any] = {}
+    if geometry.integer_head:
+        shapes = {
+            "head": HeadControl,
+            "flip_read_enable": 1,
+            "flip_read_row": ceil_log2(geometry.threshold_rows),
+        }
+    if geometry.residual_rows:
+        row = residual_row_bits(geometry)
+        shapes |= {
+            "residual_read_enable": 1,
+            "residual_read_row": row,
+            "residual_write_enable": 1,
+            "residual_write_row": row,
+        }
+    return shapes
+
+
 class Bank(wiring.Component):
     """MRAM bank with the neurons that its rows feed, one a lane.
 
@@ -97,27 +117,8 @@ class Bank(wiring.Component):
                 "sums": Out(g.lanes * g.accumulator_bits),
             }
             | self._coded_members()
-            | self._integer_members()
+            | {name: In(shape) for name, shape in integer_ports(g).items()}
         )
-
-    def _integer_members(self) -> dict[str, Any]:
-        g = self._geometry
-        members: dict[str, Any] = {}
-        if g.integer_head:
-            members = {
-                "head": In(HeadControl),
-                "flip_read_enable": In(1),
-                "flip_read_row": In(ceil_log2(g.threshold_rows)),
-            }
-        if g.residual_rows:
-            row = residual_row_bits(g)
-            members |= {
-                "residual_read_enable": In(1),
-                "residual_read_row": In(row),
-                "residual_write_enable": In(1),
-                "residual_write_row": In(row),
-            }
-        return members
 
     def _coded_members(self) -> dict[str, Any]:
         g = self._geometry

@@ -10,7 +10,7 @@ from amaranth.utils import ceil_log2
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.layers import MAX_ACTIVATION_BITS
 from spinbnn.hw.activation_writer import PULSE_BITS
-from spinbnn.hw.bank import residual_row_bits
+from spinbnn.hw.bank import integer_ports, residual_row_bits
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.descriptor import (
     DESCRIPTOR_WORDS,
@@ -20,7 +20,6 @@ from spinbnn.hw.descriptor import (
     DescriptorLayout,
     StepLayout,
 )
-from spinbnn.hw.integer_head import HeadControl
 from spinbnn.hw.lane import chunk_bits, operand_address_bits
 from spinbnn.hw.library import Library
 from spinbnn.hw.loops import LoopNest
@@ -210,27 +209,8 @@ class Engine(wiring.Component):
                 "issue": Out(1),
             }
             | (slow_writes if g.memory.activation_generators else {})
-            | self._integer_members()
+            | {name: Out(shape) for name, shape in integer_ports(g).items()}
         )
-
-    def _integer_members(self) -> dict[str, Any]:
-        g = self._geometry
-        members: dict[str, Any] = {}
-        if g.integer_head:
-            members = {
-                "head": Out(HeadControl),
-                "flip_read_enable": Out(1),
-                "flip_read_row": Out(ceil_log2(g.threshold_rows)),
-            }
-        if g.residual_rows:
-            row = residual_row_bits(g)
-            members |= {
-                "residual_read_enable": Out(1),
-                "residual_read_row": Out(row),
-                "residual_write_enable": Out(1),
-                "residual_write_row": Out(row),
-            }
-        return members
 
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()

@@ -1,5 +1,7 @@
 """The image loader: a stream of elements, turned into bit-planes in the lanes' input buffers."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -9,6 +11,26 @@ from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.axi import AxiStream
 from spinbnn.hw.library import Library
 from spinbnn.hw.xnor_popcount import MAX_PLANES
+
+
+def loader_ports(geometry: Geometry) -> dict[str, Any]:
+    """Return the ports of a loader; see `ImageLoader`."""
+    g = geometry
+    return {
+        "stream": In(AxiStream(g.stream_bits)),
+        "start": In(1),
+        "running": In(1),
+        "images": In(32),
+        "last_element": In(24),
+        "last_plane": In(range(MAX_PLANES)),
+        "consumed": In(1),
+        "full": Out(1),
+        "read_half": Out(1),
+        "write_enable": Out(g.lanes),
+        "write_address": Out(ceil_log2(2 * g.input_words)),
+        "write_data": Out(g.word_bits),
+        "frame_error": Out(1),
+    }
 
 
 class ImageLoader(wiring.Component):
@@ -47,23 +69,7 @@ class ImageLoader(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = g = geometry
-        super().__init__(
-            {
-                "stream": In(AxiStream(g.stream_bits)),
-                "start": In(1),
-                "running": In(1),
-                "images": In(32),
-                "last_element": In(24),
-                "last_plane": In(range(MAX_PLANES)),
-                "consumed": In(1),
-                "full": Out(1),
-                "read_half": Out(1),
-                "write_enable": Out(g.lanes),
-                "write_address": Out(ceil_log2(2 * g.input_words)),
-                "write_data": Out(g.word_bits),
-                "frame_error": Out(1),
-            }
-        )
+        super().__init__(loader_ports(g))
 
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()

@@ -2,16 +2,16 @@
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.layers import Dense
 from spinbnn.golden.network import Network
 from spinbnn.golden.placement import Placement
-from spinbnn.hw.axi import AxiStream
 from spinbnn.hw.cells import Ram
 from spinbnn.hw.library import Library
+from spinbnn.hw.loader import loader_ports
 from spinbnn.hw.xnor_popcount import MAX_PLANES
 
 ELEMENT_BITS = 25  # signed numbers of elements
@@ -100,24 +100,7 @@ class UnfoldingLoader(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = g = geometry
-        super().__init__(
-            {
-                "windows": In(WindowLayout),
-                "stream": In(AxiStream(g.stream_bits)),
-                "start": In(1),
-                "running": In(1),
-                "images": In(32),
-                "last_element": In(24),
-                "last_plane": In(range(MAX_PLANES)),
-                "consumed": In(1),
-                "full": Out(1),
-                "read_half": Out(1),
-                "write_enable": Out(g.lanes),
-                "write_address": Out(ceil_log2(2 * g.input_words)),
-                "write_data": Out(g.word_bits),
-                "frame_error": Out(1),
-            }
-        )
+        super().__init__({"windows": In(WindowLayout)} | loader_ports(g))
 
     def elaborate(self, library: Library) -> Elaboratable:
         m = Module()
