@@ -18,7 +18,7 @@ from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.geometry import PRESETS, Geometry
 from spinbnn.golden.layers import Affine, Threshold
-from spinbnn.golden.memory_options import PLAIN, MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING, PLAIN, MemoryOptions
 from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Network, forward
 from spinbnn.golden.network_file import load_network
@@ -126,15 +126,7 @@ def programming_classes() -> Measurement:
 
 
 def programming_everything() -> Measurement:
-    memory = MemoryOptions(
-        variability=True,
-        self_terminated=True,
-        secded=True,
-        differential=True,
-        ageing=True,
-        scrub=True,
-        read_groups=16,
-    )
+    memory = replace(EVERYTHING, read_groups=16, activation_generators=0)
     return programming("with all options and 3 retries", memory, replace(WEAK_TAILS, max_retries=3))
 
 

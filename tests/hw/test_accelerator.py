@@ -9,7 +9,7 @@ import pytest
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import GeometryError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING, MemoryOptions
 from spinbnn.golden.mram import counter_indices
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.reference import Sfc64
@@ -188,15 +188,7 @@ def test_error_flags() -> None:
     drive(machine, test)
 
 
-OPTIONS = MemoryOptions(
-    variability=True,
-    self_terminated=True,
-    secded=True,
-    differential=True,
-    ageing=True,
-    scrub=True,
-    read_groups=2,
-)
+OPTIONS = replace(EVERYTHING, read_groups=2, activation_generators=0)
 POINT = OperatingPoint(
     *(2**29, 2**30, 1000, 300, 7, 3, 1, False),
     class_p_fail_01=(2**31, 1, 2**20),

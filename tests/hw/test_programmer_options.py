@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING, MemoryOptions
 from spinbnn.golden.mram import counter_indices
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import ProgramPacket
@@ -23,15 +23,7 @@ from tests.hw.memory_model import MemoryModel, to_bits, to_int
 from tests.hw.simulation import simulate
 from tests.hw.test_programmer import EXACT, READ_ROW_ENERGY, Machine, random_rows
 
-ALL = MemoryOptions(
-    variability=True,
-    self_terminated=True,
-    secded=True,
-    differential=True,
-    ageing=True,
-    scrub=True,
-    read_groups=4,
-)
+ALL = replace(EVERYTHING, activation_generators=0)
 OPTIONS = {
     "none": MemoryOptions(),
     "variability": MemoryOptions(variability=True),

@@ -6,23 +6,14 @@ from typing import Any
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING, MemoryOptions
 from spinbnn.hw.registers import OKAY, REGISTERS, SLVERR, Register, RegisterBlock
 from tests.hw.bus import Bus
 from tests.hw.simulation import simulate
 
 ALL = Geometry(
     image_elements=100,
-    memory=MemoryOptions(
-        variability=True,
-        self_terminated=True,
-        secded=True,
-        differential=True,
-        ageing=True,
-        scrub=True,
-        read_groups=4,
-        activation_generators=4,
-    ),
+    memory=EVERYTHING,
 )
 PLAIN = Geometry()
 UNKNOWN = (0x048, 0x05C, 0x138, 0x1FC, 0x22C, 0xFFC)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.memory_options import EVERYTHING
 from spinbnn.hw.verilog import emit_verilog
 from tests.hw.conftest import Emitted
 
@@ -19,15 +19,7 @@ SMALL = Geometry.from_preset("4x8x3")
 DEFAULT = Geometry()
 WITH_OPTIONS = replace(
     SMALL,
-    memory=MemoryOptions(
-        variability=True,
-        self_terminated=True,
-        secded=True,
-        differential=True,
-        ageing=True,
-        scrub=True,
-        read_groups=8,
-    ),
+    memory=replace(EVERYTHING, read_groups=8, activation_generators=0),
 )
 MODULES = {
     "spinbnn",
@@ -154,7 +146,8 @@ def test_the_head_says_what_it_is(emitted: Emitted) -> None:
     )
     assert head[1] == (
         "// banks 4, word_bits 8, rows 256, lanes 3, accumulator_bits 20, threshold_rows 64, "
-        "input_words 128, activation_words 64, layers 8, outputs 64, stream_bits 16, without error injector."
+        "input_words 128, activation_words 64, layers 8, outputs 64, stream_bits 16, "
+        "steps 16, weight_planes 1, activation_bits 1, without error injector."
     )
     assert emitted(SMALL).splitlines()[1] == head[1].replace("without", "with")
 
