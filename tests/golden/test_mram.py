@@ -14,9 +14,10 @@ from spinbnn.golden import reference
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.errors import CapacityError, DataError, OperatingPointError
 from spinbnn.golden.geometry import Geometry
+from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.mram import COUNTERS, MramArray, bank_counters
-from spinbnn.golden.network import random_network
+from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import POINTS, OperatingPoint, operating_point
 from spinbnn.golden.placement import ProgramPacket, place
 from spinbnn.golden.reference_memory import ReferenceMemory, bernoulli
@@ -288,6 +289,46 @@ def test_inference_reads_each_group_and_word_in_every_bank() -> None:
     text = r"^the placement must be made for the geometry of the array, not for another$"
     with pytest.raises(CapacityError, match=text):
         array.count_inference(place(network, Geometry()), batches=4)
+
+
+def test_inference_of_a_convolution_reads_a_row_for_each_sum() -> None:
+    """Planes of pixels share a read; planes of weights have rows of their own, and windows read anew."""
+    head = Threshold(np.zeros(7, np.int32), np.zeros(7, np.bool_))
+    weights = np.zeros((7, 1), dtype=np.uint64)
+    first = Conv("a", weights, (4, 3, 2), (2, 2), head, pool=Pool("or", (2, 2), (1, 1)))
+    second = Conv("b", np.stack([weights] * 3), (2, 1, 7), (2, 1), head, weight_shifts=(0, 0, 1))
+    last = Dense("c", weights[:2], 7, Affine(*np.ones((2, 2), np.int32)))
+    geometry = Geometry(
+        5, 24, rows=64, image_elements=24, weight_planes=3, memory=MemoryOptions(read_groups=16)
+    )
+    for bits, planes_of_first in ((1, 1), (5, 5)):
+        layers = first, second, last
+        network = Network("reads", layers, bits, bits == 1, {})
+        array = MramArray(geometry, seed=0, read_row_energy_aj=11)
+        placement = place(network, geometry)
+        assert placement.layers[0].planes == (planes_of_first + 1) // 2
+        array.count_inference(placement, batches=3)
+        # 2 x 1 pixels of 4 sums in 2 groups; 2 taps of 3 planes in 2 groups; one word.
+        reads = 3 * (2 * 4 * 2 + 2 * 3 * 2 + 1)
+        assert array.counters["row_reads"].tolist() == [reads] * 5
+        assert array.counters["read_energy_aj"].tolist() == [11 * reads] * 5
+        # Groups of 4 rows: 2 of the first layer and 2 of the second, and so on.
+        assert array.counters["group_reads_0"].tolist() == [3 * (2 * 4 * 2 + 2)] * 5
+        assert array.counters["group_reads_3"].tolist() == [3 * (2 + 1)] * 5
+
+
+def test_inference_reads_rows_of_planes_as_often_as_steps_say() -> None:
+    """Activations of 2 bits meet 2 planes of weights: each row is read twice, with the other's in between."""
+    flip = np.zeros(3, np.bool_)
+    weights = np.zeros((3, 1), dtype=np.uint64)
+    several = MultiThreshold(np.zeros((3, 3), np.int32), flip, 2, 0)
+    first = Dense("a", weights, 5, several)
+    last = Dense("b", np.stack([weights] * 2), 3, Affine(*np.ones((2, 3), np.int32)), weight_shifts=(0, 1))
+    network = Network("planes", (first, last), 1, True, {})
+    geometry = Geometry(3, 24, rows=8, weight_planes=2, activation_bits=2)
+    array = MramArray(geometry, seed=0)
+    array.count_inference(place(network, geometry), batches=1)
+    assert array.counters["row_reads"].tolist() == [1 + 2 * 2] * 3
 
 
 ARRAY_GEOMETRY = Geometry(4, 24, rows=8)

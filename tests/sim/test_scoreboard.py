@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from spinbnn.golden.encoding import Words, split_rows
+from spinbnn.golden.encoding import Words, pack, split_rows
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Affine
+from spinbnn.golden.layers import Affine, Conv, Dense, Head, MultiThreshold, Threshold
 from spinbnn.golden.mram import COUNTERS
-from spinbnn.golden.network import classify, random_network, trace
-from spinbnn.golden.placement import place
+from spinbnn.golden.network import Network, classify, random_network, trace
+from spinbnn.golden.placement import place, split_map
 from spinbnn.sim.testbench.backdoor import ActivationWrites, UnknownBitsError, hex_to_words, words_to_hex
 from spinbnn.sim.testbench.scoreboard import Scoreboard
 
@@ -129,6 +129,73 @@ def test_activation_beyond_the_last_neuron(board: Scoreboard) -> None:
         "layer 'layer1', image 1, lane 1, word 0 bit 64, beyond the last neuron: "
         "is 1, golden says 0, clock 1031"
     )
+
+
+def map_network(bits: int) -> Network:
+    """Return a network whose first layer writes maps of 2 x 3 pixels of 7 activations."""
+    flip = np.zeros(7, np.bool_)
+    head: Head = Threshold(np.zeros(7, np.int32), flip)
+    if bits > 1:
+        head = MultiThreshold(np.zeros((2**bits - 1, 7), np.int32), flip, bits, 0)
+    first = Conv("maps", pack(np.ones((7, 4), np.uint8)), (2, 3, 4), (1, 1), head)
+    last = Dense("last", pack(np.ones((2, 42), np.uint8)), 42, Affine(*np.ones((2, 2), np.int32)))
+    return Network("maps", (first, last), 1, True, {})
+
+
+@pytest.mark.parametrize(
+    ("bits", "word", "bit", "text"),
+    [
+        (1, 0, 3, "pixel (0, 0), neuron 3 (bank 3, rows 0..0): activation is {}, golden says {}"),
+        (1, 11, 1, "pixel (1, 2), neuron 6 (bank 1, rows 1..1): activation is {}, golden says {}"),
+        (1, 7, 2, "word 7 bit 2, beyond the last neuron: is {}, golden says {}"),
+        # Two words of a pixel, of each 3 planes, the most significant first.
+        (
+            3,
+            12,
+            0,
+            "pixel (0, 2), neuron 0 (bank 0, rows 0..0): bit 2 of the activation is {}, golden says {}",
+        ),
+        (
+            3,
+            35,
+            1,
+            "pixel (1, 2), neuron 6 (bank 1, rows 1..1): bit 0 of the activation is {}, golden says {}",
+        ),
+    ],
+)
+def test_activation_of_a_map(bits: int, word: int, bit: int, text: str) -> None:
+    network = map_network(bits)
+    geometry = Geometry(5, 5, image_elements=24, stream_bits=8, activation_bits=3)
+    placement = place(network, geometry)
+    codes = np.random.default_rng(bits).integers(0, 2**bits, (1, 42), dtype=np.uint8)
+    words = split_map(codes, network.layers[0], 5)
+    written = words[0].copy()
+    written[word] ^= np.uint64(1 << bit)
+    board = Scoreboard(network, placement)
+    clocks, addresses = np.arange(len(written)), np.arange(len(written))
+    board.activations([ActivationWrites(clocks, addresses, written)], [words])
+    wrong = int(written[word, 0]) >> bit & 1
+    where = "layer 'maps', image 0, lane 0"
+    assert board.first_difference == f"{where}, {text.format(wrong, 1 - wrong)}, clock {word}"
+    assert board.compared["hidden activation words"] == len(written) == 6 * 2 * bits
+
+
+def test_stored_bit_of_planes_of_weights() -> None:
+    """A tap has a row for each plane: a neuron of 4 taps and 2 planes takes 8."""
+    weights = pack(np.ones((2, 7, 8), np.uint8))
+    conv = Conv("maps", weights, (2, 2, 2), (2, 2), Affine(*np.ones((2, 7), np.int32)), weight_shifts=(0, 1))
+    first = Conv("one", pack(np.ones((2, 1), np.uint8)), (2, 2, 1), (1, 1), Threshold(*HEAD_OF_TWO))
+    network = Network("planes", (first, conv), 1, True, {})
+    geometry = Geometry(5, 72, rows=100, image_elements=4, weight_planes=2)
+    board = Scoreboard(network, place(network, geometry))
+    golden = np.zeros((5, 100, 2), dtype=np.uint64)
+    stored = golden.copy()
+    stored[1, 1 + 8 + 7, 0] = 1 << 1
+    board.cells(stored, golden)
+    assert board.first_difference == "layer 'maps', neuron 6, bank 1 row 16 bit 1: stored 1, golden 0"
+
+
+HEAD_OF_TWO = (np.zeros(2, np.int32), np.zeros(2, np.bool_))
 
 
 def test_the_earliest_wrong_activation_of_all_lanes_is_told(board: Scoreboard) -> None:
