@@ -633,3 +633,19 @@ def test_maps_in_memory(bits: int, low: int) -> None:
         code = codes[image, pixel * 7 + channel]
         assert bit(words[image, number], channel % 5) == code >> plane & 1
     assert np.array_equal(join_map(words, layer, 5), codes)
+
+
+def test_a_layer_must_read_more_than_padding() -> None:
+    def network(padding: tuple[int, int, int, int]) -> Network:
+        bit = Threshold(np.zeros(1, np.int32), np.zeros(1, np.bool_))
+        one = np.ones((1, 1), np.uint64)
+        first = Conv("first", one, (1, 1, 1), (1, 1), bit)
+        middle = Conv("middle", one, (1, 1, 1), (1, 1), bit, stride=(2, 1), padding=padding)
+        logits = Conv("last", one, (1, 1, 1), (1, 1), Affine(np.ones(1, np.int32), np.zeros(1, np.int32)))
+        return Network("padding", (first, middle, logits), 1, True, {})
+
+    geometry = Geometry(image_elements=8)
+    assert len(place(network((0, 0, 1, 0)), geometry).layers) == 3
+    text = "layer 'middle' must read at least one pixel, not padding alone"
+    with pytest.raises(CapacityError, match=f"^{text}$"):
+        place(network((1, 0, 0, 0)), geometry)

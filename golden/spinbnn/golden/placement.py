@@ -238,6 +238,8 @@ def place(network: Network, geometry: Geometry) -> Placement:
             residual_destination=residuals.get(layer.name),
         )
         placed = _with_walk(placed, network, index, geometry)
+        if not all(_reads(placed, axis) for axis in range(2)):
+            raise CapacityError(f"layer '{layer.name}' must read at least one pixel, not padding alone")
         placements.append(placed)
         row_base += placed.rows
         threshold_base += 0 if last else groups * placed.thresholds
@@ -272,6 +274,17 @@ def _with_walk(placed: LayerPlacement, network: Network, index: int, geometry: G
         top, left, _, _ = layer.padding
         placed = replace(placed, kernel=layer.kernel, stride=layer.stride, origin=(-top, -left))
     return placed
+
+
+def _reads(placed: LayerPlacement, axis: int) -> bool:
+    """Return whether any tap of a layer lies within its source, down (axis 0) or across (axis 1)."""
+    origin, stride, window_stride = placed.origin[axis], placed.stride[axis], placed.window_stride[axis]
+    return any(
+        0 <= (position * window_stride + window) * stride + tap + origin < placed.source[axis]
+        for position in range(placed.positions[axis])
+        for window in range(placed.window[axis])
+        for tap in range(placed.kernel[axis])
+    )
 
 
 def _with_unfolded_windows(

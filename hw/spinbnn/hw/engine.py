@@ -471,7 +471,8 @@ class Engine(wiring.Component):
     ) -> Signal:
         """Whether the beat has to wait; one condition for each kind of stall of the Timing section."""
         source_draining = Signal()  # the layer before still writes what this layer reads
-        with m.If(self.writing_done):
+        # A layer may end before the layer before it is written: that one's end is then not the source's.
+        with m.If(self.writing_done & (self.write_tag != tag)):
             m.d.sync += source_draining.eq(0)
         with m.If(layer_end):
             m.d.sync += source_draining.eq(~layer.output_logits)
