@@ -93,6 +93,10 @@ BINARY_FEATURES: dict[str, Recipe] = {
     "two convolutions": recipe(conv(7), conv(11, (3, 2))),
     "stride": recipe(conv(7, stride=(2, 3)), conv(6, (1, 2), stride=(1, 2)), shape=(7, 9, 2)),
     "stride of a later layer": recipe(ONE_BY_ONE, conv(6, (2, 2), stride=(2, 3)), shape=(5, 7, 2)),
+    # The second layer ends before the first is wholly written, which must not pass for its own end.
+    "source read in part": recipe(
+        conv(7, (1, 1)), conv(6, (1, 1), stride=(1, 6)), conv(5, (1, 1)), shape=(1, 6, 3)
+    ),
     "one by one": recipe(ONE_BY_ONE, conv(13, (1, 1)), bits=2),
     "dense on a map": recipe(conv(7), LayerRecipe(26), LayerRecipe(8)),
     "convolution on dense": recipe(LayerRecipe(26), conv(7, (1, 1))),
@@ -208,6 +212,7 @@ FEATURES = {"binary": BINARY_FEATURES, "integer": BINARY_FEATURES | INTEGER_FEAT
 SHORT = (
     "two convolutions",
     "stride of a later layer",
+    "source read in part",
     "dense on a map",
     "padding with 0",
     "padding with 1",
