@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import Words, pack
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Affine, Conv, Dense, Layer, Pool, Threshold
+from spinbnn.golden.layers import Affine, Conv, Dense, Layer, MultiThreshold, Pool, Threshold
 from spinbnn.golden.memory_options import MemoryOptions
 from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
@@ -218,12 +219,20 @@ class ClockByClock:
                         and self.geometry.word_bits % self.geometry.banks
                     )
                     chunks = -(-neurons // min(self.geometry.banks, self.geometry.word_bits))
-                    drain_length = chunks + (beat.last_of_pixel and ragged)
+                    drain_length = (chunks + (beat.last_of_pixel and ragged)) * self.activation_bits(
+                        beat.layer
+                    )
                     drain_length += (self.write_clocks - 1) * self.words_of_a_group()
                     self.drains.append(self.drain_bits(beat, neurons))
+                if self.geometry.integer_head:
+                    drain_length += self.thresholds(beat.layer) - 1
             if beat.last_of_layer and beat.layer == 0:
                 self.free_from[beat.batch % 2] = self.clock + 1
             yield
+
+    def activation_bits(self, layer: int) -> int:
+        head = self.network.layers[layer].head
+        return head.bits if isinstance(head, MultiThreshold) else 1
 
     def words_of_a_group(self) -> int:
         banks, width = self.geometry.banks, self.geometry.word_bits
@@ -248,24 +257,34 @@ class ClockByClock:
             return True
         return beat.last_of_layer and layer_clocks < 2
 
+    def drain_delay(self, layer: int) -> int:
+        """Return the clocks from a group's last beat to its first chunk; each threshold takes one."""
+        return 5 + (1 + self.thresholds(layer) if self.geometry.integer_head else 0)
+
+    def thresholds(self, layer: int) -> int:
+        head = self.network.layers[layer].head
+        return len(head.values) if isinstance(head, MultiThreshold) else 1
+
     def drain_bits(self, beat: Beat, neurons: int) -> Iterator[None]:
-        width = self.geometry.word_bits
+        """Take chunks; a word is complete with the chunk that fills it, or the pixel's last."""
+        width, bits = self.geometry.word_bits, self.activation_bits(beat.layer)
         first = beat.group * self.geometry.banks
         behind = beat.pixel * -(-self.network.layers[beat.layer].neurons // width)  # words of pixels before
-        for _ in range(5):  # clocks t to t + 4
+        for _ in range(self.drain_delay(beat.layer)):
             yield
         for bit in range(0, neurons, min(self.geometry.banks, width)):
             before = first + bit
             after = first + min(neurons, bit + min(self.geometry.banks, width))
             complete = after // width > before // width
             rest = beat.last_of_pixel and after == first + neurons and after % width > 0
-            if complete:
-                yield from self.write(beat, behind + before // width)
-            if complete and rest:
-                yield  # the rest goes in the clock after
-            if rest:
-                yield from self.write(beat, behind + after // width)
-            yield
+            for plane in range(bits):
+                if complete or rest:
+                    word = before // width if complete else after // width
+                    yield from self.write(beat, (behind + word) * bits + plane)
+                yield
+            for plane in range(bits if complete and rest else 0):  # the rest goes in the clocks after
+                yield from self.write(beat, (behind + after // width) * bits + plane)
+                yield
 
     def write(self, beat: Beat, word: int) -> Iterator[None]:
         """Write a word in the last of the clocks that it takes."""
@@ -274,7 +293,7 @@ class ClockByClock:
         self.words_written[beat.batch, beat.layer, word] = self.clock
 
     def drain_logits(self, beat: Beat, length: int) -> Iterator[None]:
-        for _ in range(5 + length - 1):
+        for _ in range(self.drain_delay(beat.layer) + length - 1):
             yield
         if not beat.last_of_layer:
             return
@@ -353,48 +372,68 @@ def test_schedule_of_any_machine_and_network(
         assume(False)
 
 
-MACHINE_LIMITS = Limits(
-    layers=4, size=7, channels=9, kernel=3, integer_pools=False, relu=False, residuals=False,
-    activation_bits=1, weight_planes=3, accumulator_bits=20,
+BINARY = Limits(
+    layers=4, size=7, channels=9, kernel=3, relu=False, residuals=False, activation_bits=1, weight_planes=3,
+    accumulator_bits=20,
 )  # fmt: skip
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    recipe=recipes(MACHINE_LIMITS),
-    banks=st.integers(1, 12),
-    beats_of_word=st.integers(1, 12),
-    lanes=st.integers(1, 3),
-    elements=st.sampled_from((1, 2, 4, 8)),
-    images=st.integers(1, 6),
-    generators=st.sampled_from((0, 0, 0, 4, 32)),
-    pulse_clocks=st.integers(1, 40),
+INTEGER = replace(BINARY, relu=True, residuals=True, activation_bits=4)
+SIZES = st.fixed_dictionaries(
+    {
+        "banks": st.integers(1, 12),
+        "elements": st.sampled_from((1, 2, 4, 8)),
+        "beats_of_word": st.integers(1, 12),
+        "lanes": st.integers(1, 3),
+    }
 )
-def test_schedule_of_any_convolutional_network(
-    recipe: Recipe,
-    banks: int,
-    beats_of_word: int,
-    lanes: int,
-    elements: int,
-    images: int,
-    generators: int,
-    pulse_clocks: int,
-) -> None:
-    geometry = Geometry(
+
+
+def machine(banks: int, elements: int, beats_of_word: int, lanes: int, **more: Any) -> Geometry:
+    return Geometry(
         banks,
         beats_of_word * elements,
         rows=2**20,
         lanes=lanes,
         stream_bits=8 * elements,
-        threshold_rows=512,
+        accumulator_bits=24,
+        threshold_rows=2**12,
         input_words=2**16,
-        activation_words=2**12,
+        activation_words=2**14,
         image_elements=2**10,
+        steps=256,
         weight_planes=3,
-        memory=MemoryOptions(activation_generators=generators),
+        **more,
     )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    recipe=recipes(BINARY),
+    generators=st.sampled_from((0, 0, 0, 4, 32)),
+    pulse_clocks=st.integers(1, 40),
+    images=st.integers(1, 6),
+    sizes=SIZES,
+)
+def test_schedule_of_any_convolutional_network(
+    recipe: Recipe, generators: int, pulse_clocks: int, images: int, sizes: dict[str, int]
+) -> None:
+    geometry = machine(**sizes, memory=MemoryOptions(activation_generators=generators))
     try:
         check(build(recipe), geometry, images, pulse_clocks)
+    except CapacityError:
+        assume(False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    recipe=recipes(INTEGER),
+    images=st.integers(1, 6),
+    sizes=SIZES,
+)
+def test_schedule_of_any_network_with_integer_heads(
+    recipe: Recipe, images: int, sizes: dict[str, int]
+) -> None:
+    try:
+        check(build(recipe), machine(**sizes, activation_bits=4, residual_rows=2**12), images)
     except CapacityError:
         assume(False)
 
