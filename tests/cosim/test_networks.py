@@ -138,6 +138,16 @@ BINARY_FEATURES: dict[str, Recipe] = {
     "logits pooled by sum": recipe(
         ONE_BY_ONE, last=conv(4, (2, 2), pool=Pool("sum", (2, 2), (1, 1))), shape=(3, 3, 5)
     ),
+    # The second layer is done before the first has written its last words; the third must not read for it.
+    **{
+        f"a layer that leaves out the end of its source by {name}": recipe(
+            ONE_BY_ONE, layer, conv(5, (1, 1)), shape=shape
+        )
+        for name, layer, shape in (
+            ("stride", conv(6, (1, 1), stride=(1, 6)), (1, 6, 3)),
+            ("pooling", conv(6, (1, 1), pool=Pool("or", (1, 1), (6, 1))), (6, 1, 3)),
+        )
+    },
     "ReLU that thresholds stand for": recipe(
         conv(7, relu=True), conv(6, relu=True, pool=POOLS["max, apart"])
     ),
@@ -221,6 +231,7 @@ SHORT = (
     "pooling by or, apart",
     "pooling by max, overlapping",
     "pooling by sum, gaps",
+    "a layer that leaves out the end of its source by stride",
     "activations of 2 bits, -2 to 1",
     "planes of weights and of activations",
     "logits pooled by max",
