@@ -272,13 +272,15 @@ def test_features_are_those_of_their_machine() -> None:
                 place(build(planned), MACHINES["binary"])
 
 
+def job_of_feature(machine: str, name: str, simulator: str, build_dir: Path) -> RunJob:
+    """Return the job of a feature on one of `MACHINES`."""
+    number = list(FEATURES[machine]).index(name)
+    return feature_job(MACHINES[machine], FEATURES[machine][name], number, simulator, build_dir)
+
+
 def check_features(machine: str, names: list[str], simulator: str, build_dir: Path) -> None:
     """Do all jobs one after the other, in one process of the simulator; all must match."""
-    planned = FEATURES[machine]
-    jobs = [
-        feature_job(MACHINES[machine], planned[name], list(planned).index(name), simulator, build_dir)
-        for name in names
-    ]
+    jobs = [job_of_feature(machine, name, simulator, build_dir) for name in names]
     results = run_jobs(jobs)
     differences = {
         name: result.first_difference for name, result in zip(names, results, strict=True) if not result.match

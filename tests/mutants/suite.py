@@ -19,6 +19,7 @@ from spinbnn.sim.job import RunJob, build_machine
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory
 from tests.cosim.test_jobs import RECIPES, job
 from tests.cosim.test_memory import SMALLEST, random_job
+from tests.cosim.test_networks import job_of_feature
 from tests.cosim.test_scenarios import GEOMETRY
 
 MOST_CLOCKS = 40_000
@@ -57,7 +58,32 @@ SCENARIOS = (
 BLOCKS = ("tests/hw/test_register_block.py", "tests/hw/test_results.py")
 MEMORY_SEEDS = (1, 8, 4, 5)
 MEMORY_SIZES = (9, 7, 5, 3)
-STAGES = (*JOBS, "memory", "scenarios", "blocks")
+FEATURES = {
+    "binary": (
+        "two convolutions",
+        "stride of a later layer",
+        "padding with 0",
+        "padding with 1",
+        "padding of pixels, asymmetric",
+        "planes paired, 3 bits",
+        "planes paired, 8 bits",
+        "3 planes of weights",
+        "3, any integers, planes of weights",
+        "pooling by or, apart",
+        "pooling by max, overlapping",
+        "pooling by sum, gaps",
+        "pooling of a strided, padded map",
+        "a layer that leaves out the end of its source by stride",
+    ),
+    "integer": (
+        "activations of 2 bits, -2 to 1",
+        "planes of weights and of activations",
+        "activations from 0 pooled by or, apart",
+        "ReLU before sums",
+        "residual of several layers",
+    ),
+}
+STAGES = (*JOBS, *FEATURES, "memory", "scenarios", "blocks")
 
 
 def first_difference(directory: Path, simulator: str, first: str) -> str | None:
@@ -105,6 +131,8 @@ def run_jobs(machine: str, directory: Path, simulator: str) -> str | None:
 
 def _jobs(machine: str, directory: Path, simulator: str) -> dict[str, RunJob]:
     """Return the jobs of a machine by name; "memory" is the smallest one with all memory options."""
+    if machine in FEATURES:
+        return {name: job_of_feature(machine, name, simulator, directory) for name in FEATURES[machine]}
     if machine == "memory":
         return {
             f"seed {seed}": random_job(SMALLEST, seed, simulator, directory, MEMORY_SIZES)
