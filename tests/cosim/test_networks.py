@@ -132,7 +132,8 @@ BINARY_FEATURES: dict[str, Recipe] = {
     **{f"pooling by {name}, of pixels": recipe(conv(6, pool=pool), bits=3) for name, pool in POOLS.items()},
     "pooling of a strided, padded map": recipe(
         conv(7, (1, 1), pool=Pool("or", (2, 2), (1, 1))),
-        conv(6, (2, 3), stride=(2, 1), padding=(1, 1, 1, 0), pool=Pool("max", (2, 2), (1, 2))),
+        conv(6, (2, 3), stride=(2, 2), padding=(1, 1, 1, 0), pool=Pool("max", (2, 2), (1, 2))),
+        shape=(6, 9, 3),
     ),
     "logits of a convolution": recipe(ONE_BY_ONE, last=conv(4, (2, 3)), shape=(2, 3, 5)),
     "logits pooled by sum": recipe(
