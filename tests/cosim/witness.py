@@ -29,7 +29,7 @@ from spinbnn.golden.network import classify, forward, random_network
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import place, program_rows, stored_network
 from spinbnn.hw import program_stream
-from spinbnn.hw.descriptor import descriptor_words, logit_words, threshold_words
+from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.registers import REGISTERS
 from spinbnn.sim.testbench.backdoor import ArrayBackdoor
 from spinbnn.sim.testbench.wrapper import CLOCK_NS
@@ -41,7 +41,7 @@ SEED = 2**65 + 77
 READ_ROW_ENERGY_AJ = 7001
 IMAGES = 2 * GEOMETRY.lanes + 1
 POINT_INDEX = 2
-TABLES = {"descriptors": 0, "thresholds": 1, "logits": 2}
+TABLES = {"descriptors": 0, "thresholds": 1, "logits": 2, "steps": 4}
 
 
 def pauses(seed: int) -> Iterator[bool]:
@@ -113,6 +113,7 @@ async def configure(bench: Bench, golden: MramArray) -> None:
     for name, value in values.items():
         await bench.write(name, value)
     await bench.write_table("descriptors", descriptor_words(NETWORK, placement))
+    await bench.write_table("steps", step_words(placement))
     await bench.write_table("thresholds", threshold_words(NETWORK, placement, GEOMETRY))
     await bench.write_table("logits", logit_words(NETWORK))
 
