@@ -14,7 +14,7 @@ from spinbnn.golden.layers import Affine, Conv, Dense, Layer, Threshold
 from spinbnn.golden.network import Network
 from spinbnn.golden.placement import place
 from spinbnn.hw.unfolder import UnfoldingLoader, window_fields
-from spinbnn.sim.schedule import image_load_clocks
+from spinbnn.sim.schedule import image_beats, image_write_clocks
 from tests.hw.simulation import simulate
 from tests.hw.test_loader import beats
 
@@ -272,10 +272,10 @@ def test_windows_reach_the_buffer(name: str, stalls: bool) -> None:
 def test_the_schedule_counts_the_same_clocks(name: str) -> None:
     shape = SHAPES[name]
     network = shape.network()
-    clocks = image_load_clocks(network, place(network, shape.geometry()))
+    placement = place(network, shape.geometry())
     image = [0] * shape.elements
-    assert clocks.received == len(beats(image, shape.stream_bits // 8, random.Random(1)))
-    assert clocks.written == sum(1 for _ in shape.unfolded(image))
+    assert image_beats(network, placement) == len(beats(image, shape.stream_bits // 8, random.Random(1)))
+    assert image_write_clocks(network, placement) == sum(1 for _ in shape.unfolded(image))
 
 
 def test_the_shapes_are_what_they_are_named_for() -> None:

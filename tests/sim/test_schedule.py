@@ -19,10 +19,12 @@ from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import place, program_rows
+from spinbnn.sim.engine_schedule import STALLS
 from spinbnn.sim.schedule import (
-    LoadClocks,
+    StreamPauses,
     binary_operations,
-    image_load_clocks,
+    image_beats,
+    image_write_clocks,
     loop_clocks,
     predict_age_clocks,
     predict_program_clocks,
@@ -56,8 +58,11 @@ NEVER = 10**9
 class ClockByClock:
     """The machine of the Timing section, a clock at a time, in the plainest way."""
 
-    def __init__(self, network: Network, geometry: Geometry, images: int, pulse_clocks: int) -> None:
+    def __init__(
+        self, network: Network, geometry: Geometry, images: int, pulse_clocks: int, pauses: StreamPauses
+    ) -> None:
         self.network, self.geometry = network, geometry
+        self.image_pauses, self.result_pauses = pauses.images.tolist(), pauses.results.tolist()
         self.write_clocks = 1
         if self.geometry.memory.activation_generators:
             self.write_clocks = max(pulse_clocks, 32 // self.geometry.memory.activation_generators)
@@ -66,7 +71,10 @@ class ClockByClock:
         self.last_layer = len(network.layers) - 1
         self.clock = 0
         self.issued = 0
-        self.image_done: list[int] = []
+        self.image_beats: list[int] = []  # the clock of each that was accepted
+        self.results: list[int] = []
+        self.layers = np.zeros((len(self.batches), len(network.layers), 2), dtype=np.int64)
+        self.stalled = np.zeros((len(self.batches), len(network.layers), len(STALLS)), dtype=np.int64)
 
     def run(self) -> None:
         loader, engine = self.loader(), self.engine()
@@ -108,15 +116,33 @@ class ClockByClock:
             left -= in_word
             while in_word > 0:
                 in_word -= elements
-                yield
+                yield from self.take_beat()
             for _ in range(self.network.input_bits):
                 yield
+
+    def take_beat(self) -> Iterator[None]:
+        """Take a beat of the image stream, which may not offer it yet."""
+        if self.image_beats:
+            offered = self.image_beats[-1] + 1 + self.image_pauses[len(self.image_beats)]
+            while self.clock < offered:
+                yield
+        self.image_beats.append(self.clock)
+        yield
+
+    def give_result(self, offered: int) -> Iterator[None]:
+        """Give a beat of the result stream, once it is offered and taken."""
+        if self.results:
+            taken = self.results[-1] + 1 + self.result_pauses[len(self.results) - 1]
+            offered = max(offered, taken)
+        while self.clock < offered:
+            yield
+        self.results.append(self.clock)
 
     def unfold_image(self, half: int) -> Iterator[None]:
         """Take an image's beats; then, once the half is free, go through its windows."""
         width, elements = self.geometry.word_bits, self.geometry.stream_elements
         for _ in range(0, self.network.inputs, elements):
-            yield
+            yield from self.take_beat()
         yield from self.wait_for_half(half)
         layer, bits = self.network.layers[0], self.network.input_bits
         length = layer.sum_length
@@ -200,10 +226,13 @@ class ClockByClock:
         """Issue a beat in a clock, or stall."""
         group_end, drain_length, layer_clocks = -1000, 0, 1
         for beat in self.beats():
-            while self.stalls(beat, group_end + drain_length, layer_clocks):
+            clocks = self.layers[beat.batch, beat.layer]
+            while (cause := self.stall(beat, group_end + drain_length, layer_clocks)) is not None:
+                self.stalled[beat.batch, beat.layer, STALLS.index(cause)] += 1
                 layer_clocks += 1
                 yield
             self.issued += 1
+            clocks[:] = clocks[0] or self.clock, self.clock
             layer_clocks = 1 if beat.last_of_layer else layer_clocks + 1
             if beat.last_of_group:
                 group_end = self.clock
@@ -242,20 +271,21 @@ class ClockByClock:
             return 1
         return (width - 1 + banks) // width + 1
 
-    def stalls(self, beat: Beat, drained: int, layer_clocks: int) -> bool:
+    def stall(self, beat: Beat, drained: int, layer_clocks: int) -> str | None:
+        """Return what holds a beat back, the first of the causes."""
         clock = self.clock
         if beat.layer == 0 and not self.full.get(beat.batch, NEVER) <= clock:
-            return True
+            return "input"
         if beat.operand is not None:
             word = beat.batch, beat.layer - 1, beat.operand
             if not self.words_written.get(word, NEVER) < clock:
-                return True
+                return "operand"
         if beat.last_of_group and clock < drained:
-            return True
+            return "drain"
         claims = beat.layer == self.last_layer and beat.group == 0 and beat.last_of_group
         if claims and not self.accepted.get(beat.batch - 1, clock) < clock:
-            return True
-        return beat.last_of_layer and layer_clocks < 2
+            return "result"
+        return "descriptor" if beat.last_of_layer and layer_clocks < 2 else None
 
     def drain_delay(self, layer: int) -> int:
         """Return the clocks from a group's last beat to its first chunk; each threshold takes one."""
@@ -301,37 +331,76 @@ class ClockByClock:
             yield
         for image in range(self.batches[beat.batch]):
             for logit in range(self.network.outputs):
-                if logit:
-                    yield
-                    yield
-            yield
-            self.image_done.append(self.clock)
-            if image < self.batches[beat.batch] - 1:
-                yield
-                yield
+                first = image == logit == 0
+                yield from self.give_result(self.clock if first else self.results[-1] + 2)
+            yield from self.give_result(self.clock + 1)
         self.accepted[beat.batch] = self.clock
         yield
 
 
 def clock_by_clock(
-    network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1
-) -> tuple[int, int, tuple[int, ...]]:
-    model = ClockByClock(network, geometry, images, pulse_clocks)
+    network: Network,
+    geometry: Geometry,
+    images: int,
+    pulse_clocks: int = 1,
+    pauses: StreamPauses | None = None,
+) -> ClockByClock:
+    pauses = pauses or StreamPauses.none(network, place(network, geometry), images)
+    model = ClockByClock(network, geometry, images, pulse_clocks, pauses)
     model.run()
-    return model.accepted[len(model.batches) - 1], model.issued, tuple(model.image_done)
+    return model
 
 
-def check(network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1) -> None:
+def check(
+    network: Network,
+    geometry: Geometry,
+    images: int,
+    pulse_clocks: int = 1,
+    pauses: StreamPauses | None = None,
+) -> None:
     placement = place(network, geometry)
-    predicted = predict_run_clocks(network, placement, images, pulse_clocks)
-    expected = clock_by_clock(network, geometry, images, pulse_clocks)
-    assert (predicted.total, predicted.beats, predicted.image_done) == expected
+    predicted = predict_run_clocks(network, placement, images, pulse_clocks, pauses)
+    expected = clock_by_clock(network, geometry, images, pulse_clocks, pauses)
+    assert predicted.images.reshape(-1).tolist() == expected.image_beats
+    assert predicted.results.reshape(-1).tolist() == expected.results
+    assert (predicted.total, predicted.beats) == (expected.results[-1], expected.issued)
+    assert predicted.layer_clocks().tolist() == expected.layers.tolist()
+    assert predicted.stalls().tolist() == expected.stalled.tolist()
+    for layer in range(len(network.layers) - 1):
+        written = predicted.written(layer)
+        for (batch, of_layer, word), clock in expected.words_written.items():
+            assert of_layer != layer or written[batch, word] == clock
+        of_this = sum(1 for _, of_layer, _ in expected.words_written if of_layer == layer)
+        assert written.size == of_this
+
+
+def random_pauses(network: Network, geometry: Geometry, images: int, seed: int) -> StreamPauses:
+    """Return pauses of both streams, some of them long; those of seed 0 are none."""
+    pauses = StreamPauses.none(network, place(network, geometry), images)
+    rng = np.random.default_rng(seed)
+    for lengths in (pauses.images, pauses.results) if seed else ():
+        probability, longest = rng.choice((0, 0.1, 0.8)), rng.choice((3, 40, 400))
+        lengths[:] = (rng.random(lengths.shape) < probability) * rng.integers(1, longest, lengths.shape)
+    return pauses
+
+
+def check_if_it_fits(network: Network, geometry: Geometry, images: int, pulse_clocks: int, seed: int) -> None:
+    try:
+        pauses = random_pauses(network, geometry, images, seed)
+    except CapacityError:
+        assume(False)
+    check(network, geometry, images, pulse_clocks, pauses)
+
+
+SEEDS = st.integers(0, 100)
 
 
 @pytest.mark.parametrize("preset", ["5x24", "4x8x3", "8x16x3", "3x100"])
 @pytest.mark.parametrize("images", [1, 2, 7])
-def test_schedule_equals_the_clock_by_clock_model(preset: str, images: int) -> None:
-    check(random_network((50, 37, 10), 3), Geometry.from_preset(preset), images)
+@pytest.mark.parametrize("seed", range(4))
+def test_schedule_equals_the_clock_by_clock_model(preset: str, images: int, seed: int) -> None:
+    network, geometry = random_network((50, 37, 10), 3), Geometry.from_preset(preset)
+    check(network, geometry, images, pauses=random_pauses(network, geometry, images, seed))
 
 
 @settings(max_examples=150, deadline=None)
@@ -344,6 +413,7 @@ def test_schedule_equals_the_clock_by_clock_model(preset: str, images: int) -> N
     images=st.integers(1, 8),
     generators=st.sampled_from((0, 0, 1, 2, 4, 8, 16, 32)),
     pulse_clocks=st.integers(1, 60),
+    seed=SEEDS,
 )
 def test_schedule_of_any_machine_and_network(
     banks: int,
@@ -354,6 +424,7 @@ def test_schedule_of_any_machine_and_network(
     images: int,
     generators: int,
     pulse_clocks: int,
+    seed: int,
 ) -> None:
     geometry = Geometry(
         banks,
@@ -366,10 +437,7 @@ def test_schedule_of_any_machine_and_network(
         activation_words=512,
         memory=MemoryOptions(activation_generators=generators),
     )
-    try:
-        check(random_network(sizes, input_bits), geometry, images, pulse_clocks)
-    except CapacityError:
-        assume(False)
+    check_if_it_fits(random_network(sizes, input_bits), geometry, images, pulse_clocks, seed)
 
 
 BINARY = Limits(
@@ -412,15 +480,13 @@ def machine(banks: int, elements: int, beats_of_word: int, lanes: int, **more: A
     pulse_clocks=st.integers(1, 40),
     images=st.integers(1, 6),
     sizes=SIZES,
+    seed=SEEDS,
 )
 def test_schedule_of_any_convolutional_network(
-    recipe: Recipe, generators: int, pulse_clocks: int, images: int, sizes: dict[str, int]
+    recipe: Recipe, generators: int, pulse_clocks: int, images: int, sizes: dict[str, int], seed: int
 ) -> None:
     geometry = machine(**sizes, memory=MemoryOptions(activation_generators=generators))
-    try:
-        check(build(recipe), geometry, images, pulse_clocks)
-    except CapacityError:
-        assume(False)
+    check_if_it_fits(build(recipe), geometry, images, pulse_clocks, seed)
 
 
 @settings(max_examples=150, deadline=None)
@@ -428,14 +494,13 @@ def test_schedule_of_any_convolutional_network(
     recipe=recipes(INTEGER),
     images=st.integers(1, 6),
     sizes=SIZES,
+    seed=SEEDS,
 )
 def test_schedule_of_any_network_with_integer_heads(
-    recipe: Recipe, images: int, sizes: dict[str, int]
+    recipe: Recipe, images: int, sizes: dict[str, int], seed: int
 ) -> None:
-    try:
-        check(build(recipe), machine(**sizes, activation_bits=4, residual_rows=2**12), images)
-    except CapacityError:
-        assume(False)
+    geometry = machine(**sizes, activation_bits=4, residual_rows=2**12)
+    check_if_it_fits(build(recipe), geometry, images, 1, seed)
 
 
 def one_bit_heads(neurons: int) -> Threshold:
@@ -506,14 +571,16 @@ def test_unfolding_by_hand() -> None:
     network = with_logits(replace(CONVOLUTIONS["plain"], input_shape=(6, 5, 3)), bits=8)
     machine = Geometry(5, 24, image_elements=90, input_words=512)
     windows = 4 * 3
-    unfolded = LoadClocks(90 // 8 + 1, windows * (5 + 1 + 8 + 1 + 1 + 8))
-    assert image_load_clocks(network, place(network, machine)) == unfolded
+    placement = place(network, machine)
+    beats, written = 90 // 8 + 1, windows * (5 + 1 + 8 + 1 + 1 + 8)
+    assert image_beats(network, placement) == beats
+    assert image_write_clocks(network, placement) == written
     # Planes in pairs, of which a word of 64 has room: 6 chunks, and 4 words.
     wide = replace(machine, word_bits=64)
-    assert image_load_clocks(network, place(network, wide)) == LoadClocks(12, windows * (6 + 1 + 4))
+    assert image_write_clocks(network, place(network, wide)) == windows * (6 + 1 + 4)
     # Loading takes longer than all else: images follow one another at its pace, beats and all.
-    done = predict_run_clocks(network, place(network, machine), 5).image_done
-    assert np.diff(done).tolist() == [unfolded.received + unfolded.written] * 4
+    done = predict_run_clocks(network, placement, 5).image_done
+    assert np.diff(done).tolist() == [beats + written] * 4
     check(network, machine, 5)
 
 
@@ -525,9 +592,8 @@ def test_an_image_is_received_while_both_halves_are_full() -> None:
         1, 24, rows=1024, threshold_rows=128, activation_words=512, image_elements=90, stream_bits=8
     )
     placement = place(network, machine)
-    load = image_load_clocks(network, placement)
-    assert load.received == 90
-    assert load.written < 30 * 64 * 4
+    assert image_beats(network, placement) == 90
+    assert image_write_clocks(network, placement) < 30 * 64 * 4
     done = predict_run_clocks(network, placement, 6).image_done
     assert np.diff(done)[-1] == loop_clocks(placement)
     check(network, machine, 6)
@@ -572,9 +638,10 @@ def test_slow_results_hold_the_next_batch() -> None:
 def test_slow_loading_holds_the_engine() -> None:
     geometry = Geometry(32, 32, rows=16, stream_bits=8)
     network = random_network((64, 5), 8)
-    assert image_load_clocks(network, place(network, geometry)) == LoadClocks(0, 64 + 2 * 8)
-    predicted = predict_run_clocks(network, place(network, geometry), 9)
-    done = predicted.image_done
+    placement = place(network, geometry)
+    assert image_beats(network, placement) == 64
+    assert image_write_clocks(network, placement) == 8
+    done = predict_run_clocks(network, placement, 9).image_done
     assert np.diff(done).tolist() == [80] * 8
     check(network, geometry, 9)
 
@@ -587,10 +654,10 @@ def test_loop_sum_and_operations_by_hand() -> None:
 
 
 def test_steady_clocks_leave_out_the_first_batch_and_the_partial_one() -> None:
-    assert steady_clocks_per_image([100, 150, 200, 250], lanes=1) == 50
-    assert steady_clocks_per_image([100, 110, 200, 210, 300, 310, 333], lanes=2) == 50
-    assert steady_clocks_per_image([100], lanes=1) is None
-    assert steady_clocks_per_image([100, 110, 150], lanes=2) is None
+    assert steady_clocks_per_image(np.array([100, 150, 200, 250]), lanes=1) == 50
+    assert steady_clocks_per_image(np.array([100, 110, 200, 210, 300, 310, 333]), lanes=2) == 50
+    assert steady_clocks_per_image(np.array([100]), lanes=1) is None
+    assert steady_clocks_per_image(np.array([100, 110, 150]), lanes=2) is None
 
 
 def test_the_default_machine_keeps_within_two_percent_of_the_loops() -> None:

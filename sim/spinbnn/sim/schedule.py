@@ -6,10 +6,10 @@ Clock 1 is the first clock of a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.encoding import words_for
@@ -18,16 +18,45 @@ from spinbnn.golden.layers import Conv
 from spinbnn.golden.mram import ProgramLog
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
-from spinbnn.golden.placement import LayerPlacement, Placement
+from spinbnn.golden.placement import Placement
+from spinbnn.sim.engine_schedule import RANDOM_WORDS, STALLS, BatchClocks, EngineSchedule
 
 READ_CLOCKS = 2
 SCRUB_READ_CLOCKS = 3
 ACCOUNT_CLOCKS = 13
-RANDOM_WORDS = 32
-DRAIN_DELAY = 5
 RESULT_DELAY = 4
-_SHORTEST_LAYER = 2
+LOGIT_CLOCKS = 2
 _BATCHES_TO_STEADY = 4
+
+
+def image_beats(network: Network, placement: Placement) -> int:
+    """Return the beats of an image."""
+    return words_for(network.inputs, placement.geometry.stream_elements)
+
+
+@dataclass(frozen=True)
+class StreamPauses:
+    """How the outside holds back the streams of a run.
+
+    Parameters
+    ----------
+    images : int64 [n]
+        For each image beat, for how many clocks behind the acceptance of the beat before it is not offered.
+        The first beat is offered before the run begins, whatever its number here.
+    results : int64 [m]
+        For each result beat, for how many clocks behind its acceptance no other is taken.
+    """
+
+    images: NDArray[np.int64]
+    results: NDArray[np.int64]
+
+    @classmethod
+    def none(cls, network: Network, placement: Placement, images: int) -> StreamPauses:
+        """Return the pauses of streams that never wait."""
+        return cls(
+            np.zeros(images * image_beats(network, placement), dtype=np.int64),
+            np.zeros(images * (network.outputs + 1), dtype=np.int64),
+        )
 
 
 @dataclass(frozen=True)
@@ -40,13 +69,49 @@ class RunClocks:
         What RUN_CLOCKS reads.
     beats : int
         What BEAT_CLOCKS reads.
-    image_done : tuple of int
-        Clock in which each image's class is accepted.
+    images : int64 [images, beats]
+        Clock in which each beat of an image is accepted.
+    results : int64 [images, outputs + 1]
+        Clock in which each logit, and behind them the class, is accepted.
+    starts : int64 [batches]
+        Clock before the first in which a beat of the batch can be issued.
+    batches : tuple of BatchClocks
+        Of each batch, relative to `starts`.
     """
 
     total: int
     beats: int
-    image_done: tuple[int, ...]
+    images: NDArray[np.int64]
+    results: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    batches: tuple[BatchClocks, ...]
+
+    @property
+    def image_done(self) -> NDArray[np.int64]:
+        """Clock in which each image's class is accepted, int64 [images]."""
+        return self.results[:, -1]
+
+    def layer_clocks(self) -> NDArray[np.int64]:
+        """Return the clocks of the first and the last beat of every layer, int64 [batches, layers, 2]."""
+        relative = [[(layer.first, layer.last) for layer in batch.layers] for batch in self.batches]
+        return np.array(relative, dtype=np.int64) + self.starts[:, np.newaxis, np.newaxis]
+
+    def stalls(self) -> NDArray[np.int64]:
+        """Return the clocks in which layers wait for a beat, by cause: int64 [batches, layers, STALLS].
+
+        Those of all layers and the beats add up to the clock of the last beat.
+        """
+        relative = [[list(layer.stalls.values()) for layer in batch.layers] for batch in self.batches]
+        stalls = np.array(relative, dtype=np.int64)
+        ended = self.starts + np.array([batch.end for batch in self.batches])
+        stalls[:, 0, STALLS.index("input")] = self.starts - np.concatenate([[0], ended[:-1]])
+        return stalls
+
+    def written(self, layer: int) -> NDArray[np.int64]:
+        """Return the clocks in which a hidden layer's words are written, int64 [batches, words]."""
+        known = {id(batch): batch.written(layer) for batch in self.batches}
+        relative = np.stack([known[id(batch)] for batch in self.batches])
+        return relative + self.starts[:, np.newaxis]
 
 
 def loop_clocks(placement: Placement) -> int:
@@ -67,7 +132,7 @@ def binary_operations(network: Network) -> int:
     return total
 
 
-def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | None:
+def steady_clocks_per_image(image_done: NDArray[np.int64], lanes: int) -> float | None:
     """Return the clocks an image takes once the machine is busy.
 
     From the clocks in which images were done: measured between the last image of the first batch and the last
@@ -76,7 +141,7 @@ def steady_clocks_per_image(image_done: Sequence[int], lanes: int) -> float | No
     full = len(image_done) // lanes
     if full < 2:
         return None
-    return (image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
+    return int(image_done[full * lanes - 1] - image_done[lanes - 1]) / ((full - 1) * lanes)
 
 
 def predict_steady_clocks(network: Network, placement: Placement) -> float:
@@ -168,9 +233,13 @@ def _pulse_clocks(log: ProgramLog, point: OperatingPoint, geometry: Geometry, ch
 
 
 def predict_run_clocks(
-    network: Network, placement: Placement, images: int, activation_pulse_clocks: int = 1
+    network: Network,
+    placement: Placement,
+    images: int,
+    activation_pulse_clocks: int = 1,
+    pauses: StreamPauses | None = None,
 ) -> RunClocks:
-    """Return the schedule of a run whose streams never wait for the outside.
+    """Return the schedule of a run.
 
     Parameters
     ----------
@@ -182,34 +251,18 @@ def predict_run_clocks(
     activation_pulse_clocks : int
         Length of the pulse that stores a word of activations (1 to 65535); only matters where activations are
         stored in MRAM.
+    pauses : StreamPauses, optional
+        How the outside holds back the streams; by default it never does.
     """
-    return _Schedule(network, placement, activation_pulse_clocks).run(images)
+    pauses = pauses or StreamPauses.none(network, placement, images)
+    return _Run(network, placement, EngineSchedule(placement, activation_pulse_clocks), pauses).follow(images)
 
 
-@dataclass(frozen=True)
-class LoadClocks:
-    """What an image takes the loader.
-
-    Parameters
-    ----------
-    received : int
-        Clocks in which beats are taken before a half of the input buffer must be free.
-    written : int
-        Clocks after that.
-    """
-
-    received: int
-    written: int
-
-
-def image_load_clocks(network: Network, placement: Placement) -> LoadClocks:
-    """Return the clocks in which the loader takes an image and writes its words."""
+def image_write_clocks(network: Network, placement: Placement) -> int:
+    """Return the clocks from an image's last beat, or from a free half on, to the loader's last write."""
     geometry, placed = placement.geometry, placement.layers[0]
-    elements = geometry.stream_elements
-    if not geometry.image_elements:  # beats, and behind those of a word its planes
-        full, rest = divmod(network.inputs, geometry.word_bits)
-        beats = full * (geometry.word_bits // elements) + words_for(rest, elements)
-        return LoadClocks(0, beats + (full + (rest > 0)) * network.input_bits)
+    if not geometry.image_elements:
+        return network.input_bits
     layer = network.layers[0]
     rows = layer.kernel[0] if isinstance(layer, Conv) else 1
     segment = layer.sum_length // rows
@@ -217,160 +270,109 @@ def image_load_clocks(network: Network, placement: Placement) -> LoadClocks:
     for row in range(rows):
         left = segment
         while left:
-            taken = min(left, elements, geometry.word_bits - fill)
+            taken = min(left, geometry.stream_elements, geometry.word_bits - fill)
             left, fill, chunks = left - taken, fill + taken, chunks + 1
             if fill == geometry.word_bits or (not left and row == rows - 1):
                 words, fill = words + 1, 0
     windows = placed.source[0] * placed.source[1]
-    return LoadClocks(words_for(network.inputs, elements), windows * (chunks + words * (1 + placed.planes)))
+    return windows * (chunks + words * (1 + placed.planes))
 
 
-class _Schedule:
-    """Follows the engine from group to group; all state is of the group before.
+class _Run:
+    """Follows a run from batch to batch.
 
     Attributes
     ----------
-    issued : int
-        Clock of the last beat.
-    group_end, drain : int
-        Clock of the last beat of the group before, and the length of its drain.
-    written : list of int
-        Clock in which each word of the layer before was written.
-    accepted : int
-        Clock in which the last result of the batch before was accepted.
+    offered : int
+        Clock from which on the next image's first beat is offered.
+    loaded : int
+        Clock of the loader's last write.
+    released : list of int
+        Clock of the last read of each half of the input buffer.
     """
 
-    def __init__(self, network: Network, placement: Placement, activation_pulse_clocks: int) -> None:
+    def __init__(
+        self, network: Network, placement: Placement, engine: EngineSchedule, pauses: StreamPauses
+    ) -> None:
         self._network = network
         self._placement = placement
-        self._geometry = placement.geometry
-        generators = self._geometry.memory.activation_generators
-        self._write_clocks = max(activation_pulse_clocks, RANDOM_WORDS // generators) if generators else 1
-        self.issued = 0
-        self.group_end = 0
-        self.drain = 0
-        self.written: list[int] = []
-        self.accepted = 0
+        self._engine = engine
+        self._pauses = pauses
+        self._write_clocks = image_write_clocks(network, placement)
+        self._unfolds = bool(placement.geometry.image_elements)
+        self._image_offsets = self._offsets_of_image_beats()
+        self._result_steps = self._steps_of_results()
+        self.offered = 1
+        self.loaded = 0
+        self.released = [0, 0]
 
-    def run(self, images: int) -> RunClocks:
-        lanes = self._geometry.lanes
-        load = image_load_clocks(self._network, self._placement)
-        done: list[int] = []
-        loaded = 0  # clock of the loader's last write
-        released = [0, 0]  # clock of the last read of each half
-        for batch in range(-(-images // lanes)):
-            count = min(lanes, images - batch * lanes)
-            for _ in range(count):
-                loaded = max(loaded + load.received, released[batch % 2]) + load.written
-            self._layer(0, loaded + 1, count)
-            released[batch % 2] = self.issued
-            for index in range(1, len(self._placement.layers)):
-                self._layer(index, 0, count)
-            done += self._results(count)
-        batches = -(-images // lanes)
-        return RunClocks(self.accepted, batches * loop_clocks(self._placement), tuple(done))
+    def follow(self, images: int) -> RunClocks:
+        lanes = self._placement.geometry.lanes
+        images_first = np.zeros(images, dtype=np.int64)
+        results_first = np.zeros(-(-images // lanes), dtype=np.int64)
+        starts: list[int] = []
+        batches: list[BatchClocks] = []
+        issued = drain = accepted = 0
+        last_result = np.cumsum(self._result_steps)
+        per_image = self._network.outputs + 1
+        for batch in range(len(results_first)):
+            first = batch * lanes
+            count = min(lanes, images - first)
+            for image in range(first, first + count):
+                images_first[image] = self._load_image(image, batch % 2, image == first)
+            start = max(issued, self.loaded)
+            clocks = self._engine.batch(count, start - issued, drain, accepted - start)
+            starts.append(start)
+            batches.append(clocks)
+            self.released[batch % 2] = start + clocks.layers[0].last
+            issued, drain = start + clocks.end, clocks.drain
+            begin, end = first * per_image, (first + count) * per_image - 1
+            offered = start + clocks.last_logit + RESULT_DELAY
+            held = accepted + int(self._pauses.results[begin - 1]) + 1 if begin else 0
+            results_first[batch] = max(offered, held)
+            accepted = int(results_first[batch] + last_result[end] - last_result[begin])
+        per_batch = lanes * per_image
+        of_batch = np.arange(images * per_image) // per_batch
+        results = results_first[of_batch] + last_result - last_result[of_batch * per_batch]
+        return RunClocks(
+            total=accepted,
+            beats=len(batches) * loop_clocks(self._placement),
+            images=images_first[:, np.newaxis] + self._image_offsets,
+            results=results.reshape(images, per_image),
+            starts=np.array(starts, dtype=np.int64),
+            batches=tuple(batches),
+        )
 
-    def _layer(self, index: int, earliest: int, images: int) -> None:
-        """Issue a layer, which may not begin before the clock `earliest`."""
-        placed = self._placement.layers[index]
-        logits = index == len(self._placement.layers) - 1
-        first_clock = self.issued + 1
-        self.issued = max(self.issued, earliest - 1)
-        source_complete = max(self.written) if index else 0
-        beats = placed.beats // (placed.pixels * placed.groups)
-        written: list[int] = []
-        for pixel in range(placed.pixels):
-            for group in range(placed.groups):
-                last_of_layer = pixel == placed.pixels - 1 and group == placed.groups - 1
-                if self.issued < source_complete:
-                    end = self._follow_operands(placed, pixel)
-                else:
-                    end = self.issued + beats
-                if logits and group == 0:
-                    end = max(end, self.accepted + 1)
-                end = max(end, self.group_end + self.drain)
-                if last_of_layer:
-                    end = max(end, first_clock + _SHORTEST_LAYER - 1)
-                self.issued = self.group_end = end
-                neurons = self._geometry.banks
-                if group == placed.groups - 1:
-                    neurons = placed.last_group_neurons
-                if logits:
-                    self.drain = neurons * images
-                else:
-                    self._drain(placed, group, neurons, written)
-                if self._geometry.integer_head:
-                    self.drain += placed.thresholds - 1
-        self.written = written
+    def _load_image(self, image: int, half: int, first_of_batch: bool) -> int:
+        """Take an image and write its words; return the clock in which its first beat is accepted."""
+        first = max(self.offered, self.loaded + 1)
+        if first_of_batch and not self._unfolds:
+            first = max(first, self.released[half] + 1)
+        last = first + int(self._image_offsets[image, -1])
+        self.loaded = max(last, self.released[half]) + self._write_clocks
+        if image + 1 < len(self._image_offsets):
+            self.offered = last + 1 + int(self._pauses.images[(image + 1) * self._image_offsets.shape[1]])
+        return first
 
-    def _follow_operands(self, placed: LayerPlacement, pixel: int) -> int:
-        """Return when the last beat of a group can be issued, going by its operands one after the other."""
-        clock = self.issued
-        for address in operand_addresses(placed, pixel):
-            ready = self.written[address] + 1 if address is not None else 0
-            clock = max(clock + 1, ready)
-        return clock
+    def _offsets_of_image_beats(self) -> NDArray[np.int64]:
+        """Return the clocks from an image's first beat to each of its beats, int64 [images, beats]."""
+        network, geometry = self._network, self._placement.geometry
+        beats = image_beats(network, self._placement)
+        steps = 1 + self._pauses.images.reshape(-1, beats)
+        if not self._unfolds:
+            beats_per_word = geometry.word_bits // geometry.stream_elements
+            behind_word = np.arange(beats) % beats_per_word == 0
+            busy = np.where(behind_word, 1 + network.input_bits, 1)
+            steps = np.maximum(steps, busy)
+        steps[:, 0] = 0
+        offsets: NDArray[np.int64] = np.cumsum(steps, axis=1)
+        return offsets
 
-    def _drain(self, placed: LayerPlacement, group: int, neurons: int, written: list[int]) -> None:
-        """Note when the words are written that a group completes, and how long its drain is."""
-        banks, width = self._geometry.banks, self._geometry.word_bits
-        chunk = min(banks, width)
-        chunks = -(-neurons // chunk)
-        last_group = group == placed.groups - 1
-        bits = placed.activation_bits
-        before = group * banks  # neurons of the pixel
-        rest = (before + neurons) % width if last_group else 0
-        clock = self.group_end + self._drain_delay(placed) - 1
-        takes_rest = False
-        for number in range(chunks):
-            packed = before + min(number * chunk, neurons), before + min((number + 1) * chunk, neurons)
-            completes = packed[0] // width < packed[1] // width
-            takes_rest = rest > 0 and number == chunks - 1 and not completes
-            for _ in range(bits):
-                clock += self._write_clocks if completes or takes_rest else 1
-                if completes or takes_rest:
-                    written.append(clock)
-        if rest and not takes_rest:  # a rest behind a word that the last chunk completed
-            written += [clock + self._write_clocks * (plane + 1) for plane in range(bits)]
-        divides = width % banks == 0 or banks % width == 0
-        most_words = (width - 1 + banks) // width + (0 if divides else 1)
-        flush = int(last_group and not divides)
-        self.drain = bits * (chunks + flush) + (self._write_clocks - 1) * most_words
-
-    def _drain_delay(self, placed: LayerPlacement) -> int:
-        """Return the clocks from a group's last beat to the first chunk of its activations, or logit."""
-        return DRAIN_DELAY + (1 + placed.thresholds if self._geometry.integer_head else 0)
-
-    def _results(self, images: int) -> list[int]:
-        """Send a batch's results; return the clock in which each image's class is accepted."""
-        outputs = self._network.outputs
-        last_group = self._placement.layers[-1].last_group_neurons
-        last_taken = self.group_end + self._drain_delay(self._placement.layers[-1]) + last_group * images - 1
-        first_class = last_taken + RESULT_DELAY + 2 * (outputs - 1) + 1
-        done = [first_class + image * (2 * outputs + 1) for image in range(images)]
-        self.accepted = done[-1]
-        return done
-
-
-def operand_addresses(placed: LayerPlacement, pixel: int) -> Iterator[int | None]:
-    """Yield the address of the operand of each beat of a group, from the map's start; None in padding.
-
-    Parameters
-    ----------
-    placed : LayerPlacement
-    pixel : int
-        Number of the output pixel.
-    """
-    height, width = placed.source
-    pixel_y, pixel_x = divmod(pixel, placed.positions[1])
-    for window_y, window_x in np.ndindex(placed.window):
-        for kernel_y, kernel_x in np.ndindex(placed.kernel):
-            sum_y = pixel_y * placed.window_stride[0] + window_y
-            sum_x = pixel_x * placed.window_stride[1] + window_x
-            y = sum_y * placed.stride[0] + kernel_y + placed.origin[0]
-            x = sum_x * placed.stride[1] + kernel_x + placed.origin[1]
-            inside = 0 <= y < height and 0 <= x < width
-            for word in range(placed.words):
-                for step in placed.steps:
-                    of_word = (y * width + x) * placed.words + word
-                    yield of_word * placed.planes + step.plane if inside else None
+    def _steps_of_results(self) -> NDArray[np.int64]:
+        """Return the clocks from the result beat before to each, where both are of one batch: int64 [n]."""
+        per_image = self._network.outputs + 1
+        offered = np.full(per_image, LOGIT_CLOCKS, dtype=np.int64)
+        offered[-1] = 1  # the class
+        steps = np.tile(offered, len(self._pauses.results) // per_image)
+        steps[1:] = np.maximum(steps[1:], 1 + self._pauses.results[:-1])
+        return steps
