@@ -6,7 +6,7 @@ cocotb tests for `test_scenarios.py`, which runs them on both simulators.
 import json
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,10 +27,11 @@ from spinbnn.hw.accelerator import INTERFACE_VERSION
 from spinbnn.hw.registers import REGISTERS
 from spinbnn.sim import schedule
 from spinbnn.sim.spec import StallProfile
+from spinbnn.sim.stalls import stream_pauses
 from spinbnn.sim.testbench.axi_lite import OKAY, SLVERR
 from spinbnn.sim.testbench.machine import Machine
+from spinbnn.sim.testbench.observation import RunObservation
 from spinbnn.sim.testbench.scoreboard import Scoreboard
-from spinbnn.sim.testbench.streams import Beat
 from spinbnn.sim.testbench.wrapper import CLOCK_NS
 
 GEOMETRY = Geometry.from_dict(json.loads(os.environ["SPINBNN_TEST_GEOMETRY"]))
@@ -44,7 +45,10 @@ SEED = 2**64 + 2**33 + 5
 scenario = cocotb.test(timeout_time=5, timeout_unit="ms")
 
 
-def images_of(network: Network, count: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def images_of(network: Network, count: int, seed: int = 0) -> Images:
     """Return random images for a network."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 2**network.input_bits, (count, network.inputs), dtype=np.uint8)
@@ -56,7 +60,7 @@ class Lab:
     def __init__(self, dut: Any, stalls: StallProfile | None = None) -> None:
         self.dut = dut
         self.machine = Machine(dut, GEOMETRY, stalls or StallProfile())
-        self.stalled = stalls is not None
+        self.stalls = stalls
         self.golden = MramArray(GEOMETRY, SEED, 7000)
         self.program_clocks = self.run_clocks = self.beat_clocks = 0
 
@@ -71,7 +75,7 @@ class Lab:
         await self.machine.clear_counters()
         await self.machine.write("READ_ROW_ENERGY", self.golden.read_row_energy_aj)
         await self.machine.set_random_state(self.golden.rng_state)
-        await self.machine.activations.take()
+        await self.machine.monitor.take()
         for counts in self.golden.counters.values():
             counts[:] = 0
         self.program_clocks = self.run_clocks = self.beat_clocks = 0
@@ -95,11 +99,19 @@ class Lab:
         images = images_of(network, count, seed=count)
         if load:
             await machine.load_network(network, placement)
-        beats = await machine.run(network, images, 100_000)
-        self.check_run(network, images, beats.beats, beats.clocks, await machine.activations.take())
+        await self.stream(network, images)
+        self.check_run(network, images, await machine.monitor.take())
         await self.check_counts()
 
-    def check_run(self, network: Network, images: Any, beats: Any, clocks: Any, activations: Any) -> None:
+    async def stream(self, network: Network, images: Images) -> None:
+        """Run images on what is loaded."""
+        await self.machine.run(images, self.pauses(network, len(images)), 200_000)
+
+    def pauses(self, network: Network, images: int) -> schedule.StreamPauses:
+        """Return the pauses of a run's streams."""
+        return stream_pauses(self.stalls, network, place(network, GEOMETRY), images)
+
+    def check_run(self, network: Network, images: Images, seen: RunObservation) -> None:
         """Compare what a run gave; golden and the prediction count it."""
         placement = place(network, GEOMETRY)
         traces = trace(stored_network(network, placement, self.golden.cells), images)
@@ -107,11 +119,14 @@ class Lab:
         assert isinstance(head, Affine)
         board = Scoreboard(network, placement)
         hidden = [split_rows(layer.bits, GEOMETRY.word_bits) for layer in traces if layer.bits is not None]
-        board.activations(activations, hidden)
-        board.results(beats, clocks, head.logits(traces[-1].sums))
+        board.activations(seen.activations, hidden)
+        board.results(seen.results, head.logits(traces[-1].sums))
+        predicted = schedule.predict_run_clocks(
+            network, placement, len(images), pauses=self.pauses(network, len(images))
+        )
+        board.timing(seen, predicted, int(seen.results.clocks[-1]) - predicted.total)
         assert board.first_difference is None, board.first_difference
         self.golden.count_inference(placement, -(-len(images) // GEOMETRY.lanes))
-        predicted = schedule.predict_run_clocks(network, placement, len(images))
         self.run_clocks += predicted.total
         self.beat_clocks += predicted.beats
 
@@ -124,8 +139,7 @@ class Lab:
         board.random_state(await machine.random_state(), self.golden.rng_state)
         board.clocks("PROGRAM_CLOCKS", await machine.read_clocks("PROGRAM_CLOCKS"), self.program_clocks)
         board.clocks("BEAT_CLOCKS", await machine.read_clocks("BEAT_CLOCKS"), self.beat_clocks)
-        if not self.stalled:
-            board.clocks("RUN_CLOCKS", await machine.read_clocks("RUN_CLOCKS"), self.run_clocks)
+        board.clocks("RUN_CLOCKS", await machine.read_clocks("RUN_CLOCKS"), self.run_clocks)
         assert board.first_difference is None, board.first_difference
 
 
@@ -174,17 +188,17 @@ async def start_waits_for_programming(dut: Any) -> None:
     await Timer(300 * CLOCK_NS, "ns")
     assert await machine.status("programming") == 1
     assert await machine.status("busy") == 0
-    running = cocotb.start_soon(machine.run(NETWORK, images, 200_000))
+    running = cocotb.start_soon(lab.stream(NETWORK, images))
     await Timer(100 * CLOCK_NS, "ns")
     assert await machine.status("busy") == 1
     # The packet is open: the machine may not start. The other packets come only after the run.
-    assert (await machine.activations.take())[0].clocks.size == 0
+    assert (await machine.monitor.take()).activations[0].clocks.size == 0
     await programming
-    beats = await running
+    await running
     # The other layer was not there yet; golden's cells of that moment have only the first packet.
     cells = lab.golden.cells.copy()
     lab.golden.cells[:] = await machine.array.dump()
-    lab.check_run(NETWORK, images, beats.beats, beats.clocks, await machine.activations.take())
+    lab.check_run(NETWORK, images, await machine.monitor.take())
     lab.golden.cells[:] = cells
     await machine.program(packets[1:], 2)
     await lab.check_counts()
@@ -200,16 +214,16 @@ async def program_stream_waits_for_a_run(dut: Any) -> None:
     machine = lab.machine
     await machine.load_network(NETWORK, place(NETWORK, GEOMETRY))
     images = images_of(NETWORK, 4)
-    running = cocotb.start_soon(machine.run(NETWORK, images, 100_000))
+    running = cocotb.start_soon(lab.stream(NETWORK, images))
     while not await machine.status("busy"):
         pass
     packets = [row_packet(3, 0, 5, random_rows(10, 3))]
     programming = cocotb.start_soon(machine.program(packets, 1))
-    beats = await running
-    before = int(machine.program_source.beats.value)
-    lab.check_run(NETWORK, images, beats.beats, beats.clocks, await machine.activations.take())
+    await running
+    before = int(machine.program_player.beats.value)
+    lab.check_run(NETWORK, images, await machine.monitor.take())
     await programming
-    assert int(machine.program_source.beats.value) - before <= 21
+    assert int(machine.program_player.beats.value) - before <= 21
     lab.program_golden(packets, SURE)
     await lab.check_counts()
 
@@ -251,9 +265,10 @@ async def unused_bytes_of_the_last_beat_are_ignored(dut: Any) -> None:
     machine = lab.machine
     clean = machine.image_beats
 
-    def dirty(images: Any) -> Iterator[Beat]:
-        for data, last in clean(images):
-            yield (data | 0xFFFFFFFF00000000 if last else data), last
+    def dirty(images: Images) -> tuple[Images, Images]:
+        data, last = clean(images)
+        data[last == 1, 4:] = 0xFF
+        return data, last
 
     machine.image_beats = dirty  # type: ignore[method-assign]
     await lab.run(NETWORK, 3)
@@ -287,7 +302,7 @@ async def reset_while_programming(dut: Any, clocks: int) -> None:
     await lab.program(OTHER_NETWORK)
     packets = program_rows(NETWORK, place(NETWORK, GEOMETRY), GEOMETRY)
     programming = cocotb.start_soon(lab.machine.program(packets, 1))
-    await lab.machine.program_source.beats.value_change
+    await lab.machine.program_player.beats.value_change
     await Timer(clocks * CLOCK_NS, "ns")
     programming.cancel()
     await reset_and_run_again(lab, POINT)
@@ -298,7 +313,7 @@ async def run_until(lab: Lab, moment: Callable[[], Awaitable[Any]], clocks: int)
     await lab.begin()
     await lab.program(NETWORK, SURE)
     await lab.machine.load_network(NETWORK, place(NETWORK, GEOMETRY))
-    running = cocotb.start_soon(lab.machine.run(NETWORK, images_of(NETWORK, 6), 100_000))
+    running = cocotb.start_soon(lab.stream(NETWORK, images_of(NETWORK, 6)))
     await moment()
     await Timer(clocks * CLOCK_NS, "ns")
     assert not running.done()
@@ -311,7 +326,7 @@ async def run_until(lab: Lab, moment: Callable[[], Awaitable[Any]], clocks: int)
 async def reset_while_loading(dut: Any, clocks: int) -> None:
     """So many clocks after the first beat of the first image."""
     lab = Lab(dut)
-    await run_until(lab, lambda: lab.machine.image_source.beats.value_change, clocks)
+    await run_until(lab, lambda: lab.machine.image_player.beats.value_change, clocks)
 
 
 @scenario
@@ -319,7 +334,7 @@ async def reset_while_loading(dut: Any, clocks: int) -> None:
 async def reset_while_computing(dut: Any, clocks: int) -> None:
     """So many clocks after the first beat of the first image; a batch is loaded after 36."""
     lab = Lab(dut)
-    await run_until(lab, lambda: lab.machine.image_source.beats.value_change, clocks)
+    await run_until(lab, lambda: lab.machine.image_player.beats.value_change, clocks)
 
 
 @scenario
@@ -327,7 +342,7 @@ async def reset_while_computing(dut: Any, clocks: int) -> None:
 async def reset_while_sending_results(dut: Any, clocks: int) -> None:
     """So many clocks after the first result."""
     lab = Lab(dut)
-    await run_until(lab, lambda: lab.machine.result_sink.beats.value_change, clocks)
+    await run_until(lab, lambda: lab.machine.result_recorder.beats.value_change, clocks)
 
 
 @scenario
@@ -336,7 +351,7 @@ async def reset_in_stalls(dut: Any, seed: int) -> None:
     """At a random moment, with every stream stalling."""
     lab = Lab(dut, StallProfile(seed, image_idle=0.3, program_idle=0.3, result_pause=0.5, axi_idle=0.3))
     clocks = random.Random(seed).randrange(1, 150)
-    await run_until(lab, lambda: RisingEdge(lab.machine.image_source.ready), clocks)
+    await run_until(lab, lambda: RisingEdge(dut.s_axis_image_tready), clocks)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -446,8 +461,8 @@ async def packet_cut_short(dut: Any) -> None:
     await machine.set_point(0, POINT)
     rows = random_rows(4, 2)
     first, second = row_packet(1, 0, 5, rows[:2]), row_packet(9, 1, 2, rows[2:])
-    beats = program_stream.beats(first, 0).tolist()
-    await machine.program_source.send([*((beat, 0) for beat in beats[:3]), (beats[3], 1)])
+    beats = program_stream.beats(first, 0)[:4].astype("<u8")
+    await machine.send_program(beats.view(np.uint8).reshape(4, 8), np.array([0, 0, 0, 1], dtype=np.uint8))
     await machine.wait_idle()
     assert await machine.status("program_error") == 1
     await machine.program([second], 0)
@@ -455,10 +470,10 @@ async def packet_cut_short(dut: Any) -> None:
     await lab.check_counts()
 
 
-def _beats_instead(beats: list[Beat], images: Any) -> Iterator[Beat]:
-    """Stand in for `Machine.image_beats`: yield prepared beats, whatever the images."""
+def _beats_instead(beats: tuple[Images, Images], images: Images) -> tuple[Images, Images]:
+    """Stand in for `Machine.image_beats`: return prepared beats, whatever the images."""
     del images
-    return iter(beats)
+    return beats
 
 
 @scenario
@@ -472,11 +487,9 @@ async def misplaced_tlast_of_images(dut: Any) -> None:
     assert await machine.status("image_error") == 0
     clean = machine.image_beats
     for wrong in (0, 12):  # one too early, one missing
-        beats = [
-            (data, last ^ (i % 13 == wrong))
-            for i, (data, last) in enumerate(clean(images_of(NETWORK, 3, seed=3)))
-        ]
-        machine.image_beats = partial(_beats_instead, beats)  # type: ignore[method-assign]
+        beats, last = clean(images_of(NETWORK, 3, seed=3))
+        last[wrong::13] ^= 1
+        machine.image_beats = partial(_beats_instead, (beats, last))  # type: ignore[method-assign]
         await lab.run(NETWORK, 3, load=False)
         assert await machine.status("image_error") == 1
         await machine.write("CONTROL", clear_done=1)

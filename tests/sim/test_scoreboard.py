@@ -9,7 +9,8 @@ from spinbnn.golden.layers import Affine, Conv, Dense, Head, MultiThreshold, Thr
 from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import Network, classify, random_network, trace
 from spinbnn.golden.placement import place, split_map
-from spinbnn.sim.testbench.backdoor import ActivationWrites, UnknownBitsError, hex_to_words, words_to_hex
+from spinbnn.sim.testbench.files import UnknownBitsError, hex_to_words, words_to_hex
+from spinbnn.sim.testbench.observation import ActivationWrites, ResultBeats
 from spinbnn.sim.testbench.scoreboard import Scoreboard
 
 GEOMETRY = Geometry(5, 72, rows=100, lanes=2)
@@ -51,12 +52,17 @@ def right_beats() -> list[tuple[int, ...]]:
     return beats
 
 
+def beats_of(beats: list[tuple[int, ...]], first_clock: int = 0) -> ResultBeats:
+    data, last = np.array(beats, dtype=np.uint32).T
+    return ResultBeats(data, last.astype(np.uint8), first_clock + np.arange(len(beats)))
+
+
 def test_equal_is_no_difference(board: Scoreboard) -> None:
     cells = np.zeros((5, 100, 2), dtype=np.uint64)
     counters = {name: np.arange(5, dtype=np.uint64) for name in COUNTERS}
     board.cells(cells, cells)
     board.activations(right_writes(), HIDDEN)
-    board.results(right_beats(), range(33), LOGITS)
+    board.results(beats_of(right_beats()), LOGITS)
     board.counters(counters, counters)
     board.random_state((1, 2, 3, 4), (1, 2, 3, 4))
     board.clocks("RUN_CLOCKS", 7, 7)
@@ -247,7 +253,7 @@ def test_result(index: int, what: str) -> None:
     beats = right_beats()
     data, last = beats[index]
     beats[index] = (0xFFFFFFFF, last)
-    board.results(beats, range(500, 533), LOGITS)
+    board.results(beats_of(beats, 500), LOGITS)
     assert board.first_difference == what.format(data - (1 << 32) if data >> 31 else data)
 
 
@@ -257,7 +263,7 @@ def test_result_framing(index: int, where: str) -> None:
     beats = right_beats()
     data, last = beats[index]
     beats[index] = (data, 1 - last)
-    board.results(beats, range(33), LOGITS)
+    board.results(beats_of(beats), LOGITS)
     assert board.first_difference == (
         f"layer 'layer2', image 0, lane 0, {where}: tlast is {1 - last}, clock {index}"
     )
@@ -269,7 +275,7 @@ def test_missing_and_surplus_results() -> None:
         ([*right_beats(), (0, 0)], "34 result beats, golden 33"),
     ):
         board = Scoreboard(NETWORK, PLACEMENT)
-        board.results(beats, range(len(beats)), LOGITS)
+        board.results(beats_of(beats), LOGITS)
         assert board.first_difference == text
 
 
@@ -296,5 +302,5 @@ def test_hex_of_words() -> None:
 
 
 def test_hex_with_unknown_bits() -> None:
-    with pytest.raises(UnknownBitsError, match="word 1 is 0x1"):
-        hex_to_words(["00", "0x1"], 1)
+    with pytest.raises(UnknownBitsError, match=r"word 1 is 0+x1$"):
+        hex_to_words(["00", "x1"], 1)

@@ -1,4 +1,4 @@
-"""The cycle-accurate model of the machine: what a job must give, to the bit and the clock, computed in bulk."""
+"""The cycle-accurate model: what a job must give, to the bit and the clock, computed in bulk."""
 
 from __future__ import annotations
 
@@ -86,8 +86,10 @@ class Outcome:
 
     Parameters
     ----------
+    loaded : uint64 [banks, rows, Lc]
+        What the array holds at first: nothing, or the programmed network if it is loaded by the backdoor.
     steps : tuple of Step
-        What is done before the images, in this order.
+        What is then done before the images, in this order.
     cells : uint64 [banks, rows, Lc]
         What the array then holds, and until the end.
     bits_wrong : int64 [banks]
@@ -101,6 +103,7 @@ class Outcome:
         The clocks of the images.
     """
 
+    loaded: Words
     steps: tuple[Step, ...]
     cells: Words
     bits_wrong: NDArray[np.int64]
@@ -146,7 +149,10 @@ class MachineModel:
             How the outside holds back the streams; by default as the job's stalls are drawn.
         """
         job, array = self._job, self.array
+        loaded = np.zeros_like(array.cells)
         steps = self._load_weights()
+        if job.loading == "backdoor":
+            loaded = array.cells.copy()
         for each in job.passes:
             steps += self._do_pass(each)
         images = len(job.images)
@@ -159,6 +165,7 @@ class MachineModel:
         else:
             inference = infer(stored, job.images, job.geometry.word_bits)
         return Outcome(
+            loaded=loaded,
             steps=tuple(steps),
             cells=array.cells,
             bits_wrong=self._bits_wrong(),

@@ -5,31 +5,23 @@ from __future__ import annotations
 import gc
 import os
 import time
-from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import cocotb
-import numpy as np
-from numpy.typing import NDArray
 
-from spinbnn.golden.activation_memory import ActivationMemory
-from spinbnn.golden.chip import Chip
-from spinbnn.golden.encoding import Words
-from spinbnn.golden.layers import Affine
-from spinbnn.golden.mram import MramArray
-from spinbnn.golden.network import LayerTrace, Network, classify, forward, trace
-from spinbnn.golden.operating_point import POINTS, OperatingPoint
-from spinbnn.golden.placement import place, program_rows, split_map, stored_network
-from spinbnn.golden.point_map import TABLE_POINTS, assign_points
+from spinbnn.golden.network import classify, forward
+from spinbnn.golden.operating_point import OperatingPoint
+from spinbnn.golden.point_map import TABLE_POINTS
 from spinbnn.sim import schedule
-from spinbnn.sim.spec import Pass, RunJob, StallProfile
+from spinbnn.sim.model import MachineModel, Step
+from spinbnn.sim.spec import RunJob, StallProfile
+from spinbnn.sim.stalls import stream_pauses
 from spinbnn.sim.testbench.axi_lite import BusError
-from spinbnn.sim.testbench.backdoor import UnknownBitsError
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory, ProgressFile
-from spinbnn.sim.testbench.machine import HangError, Machine, ResultBeats
+from spinbnn.sim.testbench.files import UnknownBitsError
+from spinbnn.sim.testbench.machine import HangError, Machine
+from spinbnn.sim.testbench.observation import ResultBeats
 from spinbnn.sim.testbench.scoreboard import Scoreboard
 
 RUN_DIRECTORY = Path(os.environ[DIRECTORY_VARIABLE])
@@ -66,17 +58,16 @@ class JobRun:
         self._job = job
         self._progress = progress
         self._machine = Machine(dut, job.geometry, job.stalls or StallProfile())
-        self._placement = place(job.network, job.geometry)
-        self._packets = program_rows(job.network, self._placement, job.geometry)
-        self._assigned = assign_points(self._packets, job.point, job.ranges)
-        read_row_energy_aj = job.geometry.row_cells * job.read_bit_energy_aj
-        self._golden = MramArray(job.geometry, job.seed, read_row_energy_aj, job.chip)
-        self._program_clocks = 0  # what the controller should take
-        self._random_state = self._golden.rng_state
-        self.scoreboard = Scoreboard(job.network, self._placement)
+        model = MachineModel(job)
+        self._placement = model.placement
+        self._read_row_energy_aj = model.array.read_row_energy_aj
+        self._first_random_state = model.array.rng_state
+        self._pauses = stream_pauses(job.stalls, job.network, model.placement, len(job.images))
+        self._expected = model.run(self._pauses)
+        self.scoreboard = Scoreboard(job.network, model.placement)
         self._first_clock = self._machine.clock
         self._started = time.monotonic()
-        self._measured: dict[str, Any] = {}
+        self._measured: dict[str, Any] = {"bits_wrong": self._expected.bits_wrong.tolist()}
 
     async def execute(self) -> None:
         """Do everything; differences go to the scoreboard.
@@ -86,136 +77,78 @@ class JobRun:
         HangError, BusError, UnknownBitsError
             If the machine cannot go on.
         """
-        machine, job = self._machine, self._job
+        machine, job, expected = self._machine, self._job, self._expected
         await machine.reset()
-        await machine.array.load(np.zeros_like(self._golden.cells))
+        await machine.array.load(expected.loaded)
         await machine.clear_counters()
-        await machine.write("READ_ROW_ENERGY", self._golden.read_row_energy_aj)
+        await machine.write("READ_ROW_ENERGY", self._read_row_energy_aj)
         await machine.load_network(job.network, self._placement)
-        await machine.set_random_state(self._random_state)
+        await machine.set_random_state(self._first_random_state)
         await machine.set_chip(job.chip)
         for point in job.points:
             await machine.set_point(self._index(point), point)
         if job.geometry.memory.activation_generators:
             await machine.set_activation_point(job.activation_point)
-        await self._load_weights()
-        for each in job.passes:
-            await self._do_pass(each)
-        self.scoreboard.cells(await machine.array.dump(), self._golden.cells)
-        self._measure_bits()
-        run_clocks = await self._run_images()
-        await self._compare_counters(run_clocks)
+        for step in expected.steps:
+            await self._do_step(step)
+        self.scoreboard.cells(await machine.array.dump(), expected.cells)
+        await self._run_images()
+        await self._compare_counters()
 
     def _index(self, point: OperatingPoint) -> int:
         """Return the entry of the machine's table that holds a point; which one must not matter."""
         return (self._job.points.index(point) + self._job.seed) % TABLE_POINTS
 
-    async def _load_weights(self) -> None:
-        """Bring the network into the array."""
-        if self._job.loading == "front-door":
-            await self._program()
-            return
-        for packet, point in self._assigned:
-            self._golden.program(packet, point)
-        self._golden.rng_state = self._random_state  # the machine draws nothing
-        await self._machine.array.load(self._golden.cells)
-        for counts in self._golden.counters.values():
-            counts[:] = 0
-
-    async def _program(self) -> None:
-        """Program the network through the stream."""
-        machine, job = self._machine, self._job
-        rows, before = sum(len(packet.rows) for packet in self._packets), 0
-        for point, parts in groupby(self._assigned, key=itemgetter(1)):
-            packets = [packet for packet, _ in parts]
-            logs = [self._golden.program(packet, point) for packet in packets]
-            clocks = sum(schedule.predict_program_clocks(log, point, job.geometry, job.chip) for log in logs)
-            self._program_clocks += clocks
-            report = partial(self._report_rows, before, rows)
-            programming = machine.program(packets, self._index(point), report)
-            await machine.within(self._patience(clocks), programming, "programming")
-            before += sum(len(packet.rows) for packet in packets)
-        self._report_rows(0, rows, rows)
-
-    def _report_rows(self, before: int, rows: int, done: int) -> None:
-        self._progress.write("program", before + done, rows)
-
-    async def _do_pass(self, each: Pass) -> None:
-        """Age, scrub or program the array again."""
-        if each.kind == "program":
-            await self._program()
-            return
-        machine, job, golden = self._machine, self._job, self._golden
-        rows = each.last_row - each.first_row + 1
-        if each.kind == "age":
-            golden.age(each.first_row, each.last_row, each.point)
-            clocks = schedule.predict_age_clocks(rows, each.point, job.geometry, job.chip)
+    async def _do_step(self, step: Step) -> None:
+        """Program, age or scrub the array."""
+        machine, index = self._machine, self._index(step.point)
+        if step.kind == "program":
+            doing = machine.program(
+                step.packets, index, lambda done: self._progress.write("program", done, step.rows)
+            )
         else:
-            log = golden.scrub(each.first_row, each.last_row, each.point)
-            clocks = schedule.predict_scrub_clocks(log, each.point, job.geometry, job.chip)
-        self._program_clocks += clocks
-        going = machine.go_over_rows(each.kind, each.first_row, each.last_row, self._index(each.point))
-        await machine.within(self._patience(clocks), going, f"{each.kind} of {rows} rows")
+            doing = machine.go_over_rows(step.kind, step.first_row, step.last_row, index)
+        await machine.within(self._patience(step.clocks), doing, f"{step.kind} of {step.rows} rows")
+        self._progress.write("program", step.rows, step.rows)
 
-    async def _run_images(self) -> schedule.RunClocks:
-        """Stream the images, compare activations and results; return the run's schedule."""
-        machine, job = self._machine, self._job
-        images = len(job.images)
-        predicted = schedule.predict_run_clocks(
-            job.network, self._placement, images, job.activation_point.pulse_clocks
-        )
-        hidden, logits = self._infer()
-        await machine.activations.take()
+    async def _run_images(self) -> None:
+        """Stream the images; compare activations, results, and the clock of everything."""
+        machine, job, expected, board = self._machine, self._job, self._expected, self.scoreboard
+        images, per_image = len(job.images), job.network.outputs + 1
+        await machine.monitor.take()
+        hang = None
         try:
-            hang = None
-            results = await machine.run(
-                job.network,
+            await machine.run(
                 job.images,
-                self._patience(predicted.total),
-                lambda done: self._progress.write("images", done, images),
+                self._pauses,
+                self._patience(expected.run.total),
+                lambda results: self._progress.write("images", results // per_image, images),
             )
         except HangError as error:
-            hang, results = error, ResultBeats()
+            hang = error
         self._progress.write("compare", 0, 1)
-        self.scoreboard.activations(await machine.activations.take(), hidden)
+        seen = await machine.monitor.take()
+        board.activations(seen.activations, expected.inference.hidden)
         if hang is not None:
             raise hang
-        self.scoreboard.results(results.beats, results.clocks, logits)
-        self._measure_results(results, logits)
-        return predicted
+        board.results(seen.results, expected.inference.logits)
+        if len(seen.results.clocks):
+            board.timing(seen, expected.run, int(seen.results.clocks[-1]) - expected.run.total)
+        self._measure_results(seen.results)
 
-    def _infer(self) -> tuple[list[Words], NDArray[np.int32]]:
-        """Return golden's activations as stored, uint64 [images, words, L] a layer, and its logits."""
-        job = self._job
-        stored = stored_network(job.network, self._placement, self._golden.read_all())
-        if job.geometry.memory.activation_generators:
-            memory = ActivationMemory(self._placement, job.activation_point, len(job.images))
-            logits = _logits(job.network, trace(stored, job.images, memory.store))
-            self._golden.counters |= memory.counters
-            return [memory.words[layer] for layer in sorted(memory.words)], logits
-        traces = trace(stored, job.images)
-        hidden = [
-            split_map(traced.bits, layer, job.geometry.word_bits)
-            for layer, traced in zip(job.network.layers, traces, strict=True)
-            if traced.bits is not None
-        ]
-        return hidden, _logits(job.network, traces)
-
-    async def _compare_counters(self, run_clocks: schedule.RunClocks) -> None:
-        machine, job, scoreboard = self._machine, self._job, self.scoreboard
-        self._golden.count_inference(self._placement, -(-len(job.images) // job.geometry.lanes))
+    async def _compare_counters(self) -> None:
+        machine, job, board, expected = self._machine, self._job, self.scoreboard, self._expected
         counters = await machine.counters()
-        scoreboard.counters(counters, self._golden.counters)
-        scoreboard.random_state(await machine.random_state(), self._golden.rng_state)
-        scoreboard.cells(await machine.array.dump(), self._golden.cells)
+        board.counters(counters, expected.counters)
+        board.random_state(await machine.random_state(), expected.random_state)
+        board.cells(await machine.array.dump(), expected.cells)
         measured = {
             name: await machine.read_clocks(name.upper())
             for name in ("program_clocks", "beat_clocks", "run_clocks")
         }
-        scoreboard.clocks("PROGRAM_CLOCKS", measured["program_clocks"], self._program_clocks)
-        scoreboard.clocks("BEAT_CLOCKS", measured["beat_clocks"], run_clocks.beats)
-        if job.stalls is None:
-            scoreboard.clocks("RUN_CLOCKS", measured["run_clocks"], run_clocks.total)
+        board.clocks("PROGRAM_CLOCKS", measured["program_clocks"], expected.program_clocks)
+        board.clocks("BEAT_CLOCKS", measured["beat_clocks"], expected.run.beats)
+        board.clocks("RUN_CLOCKS", measured["run_clocks"], expected.run.total)
         self._progress.write("compare", 1, 1)
         geometry = job.geometry
         operations = schedule.binary_operations(job.network) * len(job.images)
@@ -223,30 +156,23 @@ class JobRun:
         self._measured |= measured | {
             "counters": {name: counts.tolist() for name, counts in counters.items()},
             "bits_programmed": (counters["bits_01"] + counters["bits_10"]).tolist(),
-            "run_clocks_predicted": run_clocks.total if job.stalls is None else None,
-            "program_clocks_predicted": self._program_clocks,
+            "run_clocks_predicted": expected.run.total,
+            "program_clocks_predicted": expected.program_clocks,
             "utilisation": operations / (measured["run_clocks"] * array),
         }
 
-    def _measure_bits(self) -> None:
-        """Note how many bits a read of the array gives other than intended."""
-        ideal = MramArray(self._job.geometry, 0, chip=Chip(self._job.chip.seed))
-        for packet in self._packets:
-            ideal.program(packet, POINTS["ideal"])
-        wrong = np.bitwise_count(self._golden.read_all() ^ ideal.read_all()).sum(axis=(1, 2), dtype=np.int64)
-        self._measured["bits_wrong"] = wrong.tolist()
-
-    def _measure_results(self, results: ResultBeats, logits: NDArray[np.int32]) -> None:
+    def _measure_results(self, results: ResultBeats) -> None:
         """Note the accuracies and the pace of the images."""
         job = self._job
-        done = [clock for clock, (_, last) in zip(results.clocks, results.beats, strict=True) if last]
-        classes = [data for data, last in results.beats if last]
+        ends = results.last == 1
         self._measured |= {
             "accuracy_ideal": self._accuracy(classify(forward(job.network, job.images)).tolist()),
-            "accuracy_golden": self._accuracy(classify(logits).tolist()),
-            "accuracy_rtl": self._accuracy(classes),
+            "accuracy_golden": self._accuracy(self._expected.inference.classes.tolist()),
+            "accuracy_rtl": self._accuracy(results.data[ends].tolist()),
         }
-        self._measured["steady_clocks_per_image"] = schedule.steady_clocks_per_image(done, job.geometry.lanes)
+        self._measured["steady_clocks_per_image"] = schedule.steady_clocks_per_image(
+            results.clocks[ends], job.geometry.lanes
+        )
 
     def _accuracy(self, classes: list[int]) -> float | None:
         labels = self._job.labels
@@ -271,9 +197,3 @@ class JobRun:
             "simulated_clocks": self._machine.clock - self._first_clock,
             "simulation_seconds": time.monotonic() - self._started,
         }
-
-
-def _logits(network: Network, traces: list[LayerTrace]) -> NDArray[np.int32]:
-    head = network.layers[-1].head
-    assert isinstance(head, Affine)
-    return head.logits(traces[-1].sums)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 import cocotb
 import numpy as np
-from cocotb.triggers import FallingEdge, SimTimeoutError, Timer, with_timeout
+from cocotb.triggers import FallingEdge, First, SimTimeoutError, Timer, with_timeout
 from numpy.typing import NDArray
 
 from spinbnn.golden.activation_memory import ActivationPoint
@@ -31,30 +30,24 @@ from spinbnn.hw.accelerator import (
 from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
 from spinbnn.hw.registers import REGISTERS, Register
 from spinbnn.hw.unfolder import window_fields
+from spinbnn.sim.schedule import StreamPauses
 from spinbnn.sim.spec import StallProfile
+from spinbnn.sim.stalls import pause_lengths
 from spinbnn.sim.testbench.axi_lite import AxiLite
-from spinbnn.sim.testbench.backdoor import ActivationMonitor, ArrayBackdoor
-from spinbnn.sim.testbench.streams import Beat, Pauses, Sink, Source
-from spinbnn.sim.testbench.wrapper import CLOCK_NS
+from spinbnn.sim.testbench.backdoor import ArrayBackdoor, RunMonitor
+from spinbnn.sim.testbench.files import Bytes
+from spinbnn.sim.testbench.players import Done, Player, Recorder
+from spinbnn.sim.testbench.wrapper import CLOCK_NS, IMAGE, PROGRAM, RESULT
 
 T = TypeVar("T")
-Done = Callable[[int], None]
 
 _POLLS = 20_000
-_REPORT_BEATS = 256
 _PASS_POLL_CLOCKS = 500
+_REPORT_CLOCKS = 50_000
 
 
 class HangError(Exception):
     """The machine did not do in time what it should."""
-
-
-@dataclass
-class ResultBeats:
-    """Beats (data, last) of the result stream, and the clocks in which they were accepted."""
-
-    beats: list[Beat] = field(default_factory=list)
-    clocks: list[int] = field(default_factory=list)
 
 
 class Machine:
@@ -70,25 +63,22 @@ class Machine:
     Attributes
     ----------
     axi : AxiLite
+    program_player, image_player : Player
+    result_recorder : Recorder
     array : ArrayBackdoor
-    activations : ActivationMonitor
+    monitor : RunMonitor
     """
 
     def __init__(self, dut: Any, geometry: Geometry, stalls: StallProfile) -> None:
         self._dut = dut
         self.geometry = geometry
-        seed = stalls.seed
-        self.axi = AxiLite(dut, stalls.axi_idle, seed)
-        payload = ["data", "last"]
-        self.program_source = Source(
-            dut, "s_axis_program_t", payload, Pauses(stalls.program_idle, f"program {seed}")
-        )
-        self.image_source = Source(dut, "s_axis_image_t", payload, Pauses(stalls.image_idle, f"image {seed}"))
-        self.result_sink = Sink(
-            dut, "m_axis_result_t", payload, Pauses(stalls.result_pause, f"result {seed}")
-        )
+        self._stalls = stalls
+        self.axi = AxiLite(dut, stalls.axi_idle, stalls.seed)
+        self.program_player = Player(dut, PROGRAM)
+        self.image_player = Player(dut, IMAGE)
+        self.result_recorder = Recorder(dut, RESULT)
         self.array = ArrayBackdoor(dut, geometry)
-        self.activations = ActivationMonitor(dut, geometry)
+        self.monitor = RunMonitor(dut, geometry)
 
     @property
     def clock(self) -> int:
@@ -98,16 +88,16 @@ class Machine:
     async def reset(self, clocks: int = 2) -> None:
         """Hold the machine in reset for some clocks; then nothing is driven, and all responses are taken."""
         self.axi.stop()
-        for source in (self.program_source, self.image_source):
-            source.stop()
-        self.result_sink.stop()
+        for player in (self.program_player, self.image_player):
+            player.stop()
+        self.result_recorder.stop()
         await FallingEdge(self._dut.clk)
         self._dut.rst.value = 1
         for _ in range(clocks):
             await FallingEdge(self._dut.clk)
         self._dut.rst.value = 0
         self.axi.start()
-        self.result_sink.start()
+        self.result_recorder.start()
 
     async def write(self, name: str, value: int = 0, **fields: int) -> None:
         """Write a register: a whole `value`, or named fields and 0 elsewhere."""
@@ -266,20 +256,21 @@ class Machine:
         self, packets: Sequence[ProgramPacket], point_index: int, done: Done | None = None
     ) -> None:
         """Stream packets of rows and wait until they are programmed; `done` hears how many rows are."""
-        before = 0
-        for packet in packets:
-            await self.program_source.send(self._program_beats(packet, point_index, before, done))
-            before += len(packet.rows)
+        packed = [program_stream.beats(packet, point_index) for packet in packets]
+        last = [np.arange(len(beats)) == len(beats) - 1 for beats in packed]
+        data = np.concatenate(packed).astype("<u8").view(np.uint8).reshape(-1, 8)
+        await self.send_program(data, np.concatenate(last).astype(np.uint8), done)
         await self.wait_idle()
 
-    def _program_beats(
-        self, packet: ProgramPacket, point_index: int, before: int, done: Done | None
-    ) -> Iterator[Beat]:
-        beats = program_stream.beats(packet, point_index).tolist()
-        for index, beat in enumerate(beats):
-            if done is not None and index % _REPORT_BEATS == 1:
-                done(before + (index - 1) // self.geometry.slices)
-            yield beat, int(index == len(beats) - 1)
+    async def send_program(self, data: Bytes, last: Bytes, done: Done | None = None) -> None:
+        """Send beats of the program stream, uint8 [n, 8]; `done` hears how many rows were taken."""
+
+        def report(beats: int) -> None:
+            if done is not None:
+                done(beats // self.geometry.slices)
+
+        pauses = pause_lengths(self._stalls.program_idle, self._stalls.seed, "program", len(data))
+        await self.program_player.send(data, last, pauses, report)
 
     async def program_row(self, bank: int, row: int, word: Words, point_index: int) -> None:
         """Program a single row, uint64 [L], through the registers."""
@@ -303,17 +294,13 @@ class Machine:
         await self.write("ROW_BANK", bank)
         await self.write("ROW_INDEX", row)
 
-    def image_beats(self, images: NDArray[np.uint8]) -> Iterator[Beat]:
-        """Yield the beats of images, uint8 [n, K]."""
+    def image_beats(self, images: NDArray[np.uint8]) -> tuple[Bytes, Bytes]:
+        """Return the beats of images, uint8 [n, K]: uint8 [m, bytes] and whether each is an image's last."""
         elements = self.geometry.stream_elements
-        beats = -(-images.shape[1] // elements)
-        padded = np.zeros(beats * elements, dtype=np.uint8)
-        for image in images:
-            padded[: len(image)] = image
-            raw = padded.tobytes()
-            for index in range(beats):
-                value = int.from_bytes(raw[index * elements : (index + 1) * elements], "little")
-                yield value, int(index == beats - 1)
+        padded = np.pad(images, ((0, 0), (0, -images.shape[1] % elements)))
+        beats = padded.shape[1] // elements
+        last = np.tile((np.arange(beats) == beats - 1).astype(np.uint8), len(images))
+        return padded.reshape(-1, elements), last
 
     async def start_run(self, images: int) -> None:
         """Start a run; its images and results are the streams'."""
@@ -321,41 +308,35 @@ class Machine:
         await self.write("CONTROL", start=1)
 
     async def run(
-        self, network: Network, images: NDArray[np.uint8], clocks: int, done: Done | None = None
-    ) -> ResultBeats:
-        """Run images and return the result beats once the machine is idle.
+        self, images: NDArray[np.uint8], pauses: StreamPauses, clocks: int, done: Done | None = None
+    ) -> None:
+        """Run images; returns once the machine is idle. The monitor has what was seen.
 
-        `done` hears how many images are finished.
+        `done` hears how many results were given.
 
         Raises
         ------
         HangError
             If it takes more than `clocks`.
         """
-        # The first beat waits at the machine before the run starts.
-        source = cocotb.start_soon(self.image_source.send(self.image_beats(images)))
-        results = ResultBeats()
-
-        def note(beat: Beat) -> None:
-            results.beats.append(beat)
-            results.clocks.append(int(self._dut.m_axis_result_t_last_clock.value))
-            if done is not None and beat[1]:
-                done(len(results.beats) // (network.outputs + 1))
-
-        self.result_sink.on_beat = note
+        self.result_recorder.start(pauses.results)
+        before_images = pauses.images.copy()
+        before_images[0] = 0  # the first beat waits at the machine before the run starts
+        source = cocotb.start_soon(self.image_player.send(*self.image_beats(images), before_images))
         try:
             await self.start_run(len(images))
-            await self.within(clocks, self._interrupt(), f"run of {len(images)} images")
+            await self.within(clocks, self._interrupt(done), f"run of {len(images)} images")
             await self.wait_for("busy", 0)
         finally:
             source.cancel()
-            self.image_source.stop()
-            self.result_sink.on_beat = None
-        return results
+            self.image_player.stop()
 
-    async def _interrupt(self) -> None:
-        if not self._dut.irq.value:
-            await self._dut.irq.value_change
+    async def _interrupt(self, done: Done | None) -> None:
+        before = int(self.result_recorder.beats.value)
+        while not self._dut.irq.value:
+            await First(self._dut.irq.value_change, Timer(_REPORT_CLOCKS * CLOCK_NS, "ns"))
+            if done is not None:
+                done(int(self.result_recorder.beats.value) - before)
 
     async def clear_counters(self) -> None:
         """Set all counters to 0."""

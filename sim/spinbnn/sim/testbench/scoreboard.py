@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from spinbnn.golden.encoding import SLICE_BITS, Words
 from spinbnn.golden.mram import LANE_COUNTERS, Counts
 from spinbnn.golden.network import Network, classify
 from spinbnn.golden.placement import Placement, activation_bits, output_words, pixel_words
-from spinbnn.sim.testbench.backdoor import ActivationWrites
-from spinbnn.sim.testbench.streams import Beat
+from spinbnn.sim.engine_schedule import STALLS
+from spinbnn.sim.schedule import RunClocks
+from spinbnn.sim.testbench.observation import ActivationWrites, Clocks, ResultBeats, RunObservation
 
 
 class Scoreboard:
@@ -74,10 +76,9 @@ class Scoreboard:
 
         Lane p computes images p, p + P, and so on.
         """
-        images = len(hidden[0]) if hidden else 0
         found: list[tuple[int, str]] = []
         for lane, writes in enumerate(lanes):
-            mine = [[words[image] for words in hidden] for image in range(lane, images, len(lanes))]
+            mine = [words[lane :: len(lanes)] for words in hidden]
             difference = self._lane_activations(lane, writes, mine)
             if difference is not None:
                 found.append(difference)
@@ -85,23 +86,22 @@ class Scoreboard:
             self.note(min(found)[1])
 
     def _lane_activations(
-        self, lane: int, writes: ActivationWrites, images: list[list[Words]]
+        self, lane: int, writes: ActivationWrites, hidden: Sequence[Words]
     ) -> tuple[int, str] | None:
-        """Return clock and text of a lane's first difference; images[i][l] are hidden layer l's words."""
+        """Return clock and text of a lane's first difference; `hidden` are the words of its images."""
         geometry = self._placement.geometry
-        expected: list[Words] = []
         places: list[tuple[int, int]] = []  # of each word of an image: layer, number of the word
         addresses: list[int] = []
         for index, placed in enumerate(self._placement.layers[:-1]):
             count = output_words(self._network.layers[index], geometry)
             places += [(index, word) for word in range(count)]
             addresses += [placed.destination_base + word for word in range(count)]
-        for layers in images:
-            expected += layers
-        words = np.concatenate(expected) if expected else np.zeros((0, geometry.slices), dtype=np.uint64)
+        words = np.zeros((0, geometry.slices), dtype=np.uint64)
+        if hidden:
+            words = np.concatenate(hidden, axis=1).reshape(-1, geometry.slices)
         self._count("hidden activation words", len(words))
         common = min(len(words), len(writes.words))
-        all_addresses = np.array(addresses * len(images), dtype=np.int64)
+        all_addresses = np.resize(np.array(addresses, dtype=np.int64), len(words))
         wrong = (words[:common] != writes.words[:common]).any(axis=1)
         wrong |= all_addresses[:common] != writes.addresses[:common]
         if wrong.any():
@@ -148,37 +148,103 @@ class Scoreboard:
         what = f"bit {bits - 1 - of_pixel % bits} of the activation" if bits > 1 else "activation"
         return f"{where}neuron {neuron} ({rows}): {what} is {1 - says}, golden says {says}"
 
-    def results(self, beats: Sequence[Beat], clocks: Sequence[int], logits: NDArray[np.int32]) -> None:
-        """Compare every beat (data, last) of the result stream with golden's logits, int32 [n, N].
-
-        `clocks` are the clocks in which the beats were accepted.
-        """
+    def results(self, beats: ResultBeats, logits: NDArray[np.int32]) -> None:
+        """Compare every beat of the result stream with golden's logits, int32 [n, N]."""
         images, outputs = logits.shape
-        classes = classify(logits)
         self._count("logits", logits.size)
         self._count("classes", images)
-        layer = self._network.layers[-1].name
-        for image in range(images):
-            values = [*logits[image].tolist(), int(classes[image])]
-            for position, value in enumerate(values):
-                index = image * (outputs + 1) + position
-                what = "class" if position == outputs else f"neuron {position}, logit"
-                where = (
-                    f"layer '{layer}', image {image}, lane {image % self._placement.geometry.lanes}, {what}"
-                )
-                if index >= len(beats):
-                    self.note(f"{where}: was never sent")
-                    return
-                data, last = beats[index]
-                signed = data - (1 << 32) if data >> 31 else data
-                if signed != value:
-                    self.note(f"{where} is {signed}, golden says {value}, clock {clocks[index]}")
-                    return
-                if last != (position == outputs):
-                    self.note(f"{where}: tlast is {last}, clock {clocks[index]}")
-                    return
-        if len(beats) > images * (outputs + 1):
-            self.note(f"{len(beats)} result beats, golden {images * (outputs + 1)}")
+        values = np.concatenate(
+            [logits, classify(logits)[:, np.newaxis]], axis=1, dtype=np.int32, casting="unsafe"
+        )
+        expected = values.reshape(-1).view(np.uint32)
+        last = np.arange(len(expected)) % (outputs + 1) == outputs
+        common = min(len(expected), len(beats.data))
+        wrong = (beats.data[:common] != expected[:common]) | (beats.last[:common] != last[:common])
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            clock = f"clock {beats.clocks[at]}"
+            is_, says = (int(each[at].view(np.int32)) for each in (beats.data, expected))
+            if is_ != says:
+                self.note(f"{self._result(at)} is {is_}, golden says {says}, {clock}")
+            else:
+                self.note(f"{self._result(at)}: tlast is {beats.last[at]}, {clock}")
+        elif common < len(expected):
+            self.note(f"{self._result(common)}: was never sent")
+        elif common < len(beats.data):
+            self.note(f"{len(beats.data)} result beats, golden {len(expected)}")
+
+    def _result(self, beat: int) -> str:
+        """Return what a beat of the result stream is."""
+        outputs = self._network.outputs
+        image, position = divmod(beat, outputs + 1)
+        lane = image % self._placement.geometry.lanes
+        what = "class" if position == outputs else f"neuron {position}, logit"
+        return f"layer '{self._network.layers[-1].name}', image {image}, lane {lane}, {what}"
+
+    def timing(self, seen: RunObservation, run: RunClocks, before: int) -> None:
+        """Compare the clock of every beat, layer and word of a run with the model's.
+
+        Parameters
+        ----------
+        seen : RunObservation
+        run : RunClocks
+        before : int
+            The wrapper's clock before the first of the run.
+        """
+        lanes = self._placement.geometry.lanes
+        beats = run.images.shape[1]
+        self._moments(
+            "image beat",
+            seen.image_clocks - before,
+            run.images,
+            lambda at: f"image {at // beats}, beat {at % beats}",
+        )
+        self._layers(seen, run, before)
+        words = [run.written(layer) for layer in range(len(self._network.layers) - 1)]
+        images = len(run.images)
+        for lane, writes in enumerate(seen.activations if words else ()):
+            of_lane = np.concatenate(words, axis=1)[: len(range(lane, images, lanes))]
+            each = of_lane.shape[1]
+            self._moments(
+                "activation word",
+                writes.clocks - before,
+                of_lane,
+                lambda at, lane=lane, each=each: (
+                    f"image {lane + at // each * lanes}, lane {lane}, word {at % each}"
+                ),
+            )
+        self._moments("result beat", seen.results.clocks - before, run.results, self._result)
+
+    def _layers(self, seen: RunObservation, run: RunClocks, before: int) -> None:
+        """Compare the first and last beat of each layer, and what it waited for."""
+        layers = self._network.layers
+
+        def name(at: int) -> str:
+            batch, layer = divmod(at // 2, len(layers))
+            return f"{('first', 'last')[at % 2]} beat of layer '{layers[layer].name}', batch {batch}"
+
+        self._moments("layer beat", seen.layers.beats - before, run.layer_clocks(), name)
+        stalls = run.stalls().reshape(-1, len(STALLS))
+        self._count("stall counts", stalls.size)
+        if seen.layers.stalls.shape == stalls.shape and np.any(seen.layers.stalls != stalls):
+            at, cause = np.argwhere(seen.layers.stalls != stalls)[0].tolist()
+            batch, layer = divmod(at, len(layers))
+            self.note(
+                f"layer '{layers[layer].name}', batch {batch}: {STALLS[cause]} stalls for "
+                f"{seen.layers.stalls[at, cause]} clocks, predicted {stalls[at, cause]}"
+            )
+
+    def _moments(self, kind: str, clocks: Clocks, predicted: Clocks, name: Any) -> None:
+        """Compare clocks in which things happened; `name` says what a number is."""
+        clocks, predicted = clocks.reshape(-1), predicted.reshape(-1)
+        self._count(f"{kind} clocks", len(predicted))
+        common = min(len(clocks), len(predicted))
+        wrong = clocks[:common] != predicted[:common]
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            self.note(f"{name(at)}: in clock {clocks[at]} of the run, predicted {predicted[at]}")
+        elif len(clocks) != len(predicted):
+            self.note(f"{len(clocks)} {kind}s, predicted {len(predicted)}")
 
     def counters(self, read: Mapping[str, Counts], golden: Mapping[str, Counts]) -> None:
         """Compare every counter of every bank, and of every lane."""
