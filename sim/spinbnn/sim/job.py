@@ -62,17 +62,43 @@ def run_jobs(jobs: Sequence[RunJob], *, progress: Progress | None = None) -> lis
     """
     first = jobs[0]
     for job in jobs:
-        _check(job, first)
-    report = progress or (lambda stage, done, total: None)
+        if (job.geometry, job.simulator, job.build_dir) != (first.geometry, first.simulator, first.build_dir):
+            raise DataError(
+                "jobs that run together must have the same geometry, simulator and build directory"
+            )
+        check_job(job)
     tool = tools.find(first.simulator)
-    waves, notes = _waves_path(first.waves, tool)
-    build = build_machine(first.geometry, tool, first.build_dir, waves=waves is not None, progress=report)
-    directory = _run_directory(first.build_dir)
+    build = build_machine(
+        first.geometry, tool, first.build_dir, waves=first.waves is not None, progress=progress
+    )
+    return run_on(build, jobs, progress=progress)
+
+
+def run_on(
+    build: runner.Build, jobs: Sequence[RunJob], *, progress: Progress | None = None
+) -> list[RunResult]:
+    """Run checked jobs one after the other, in one process of a simulator that is built for their machine.
+
+    Parameters
+    ----------
+    build : Build
+        As `build_machine` gives it; with waves if the first job asks for them.
+    jobs : sequence of RunJob
+    progress : callable, optional
+
+    Raises
+    ------
+    SpinbnnError
+        If the simulator fails.
+    """
+    report = progress or (lambda stage, done, total: None)
+    waves, notes = _waves_path(jobs[0].waves, build.tool)
+    directory = _run_directory(jobs[0].build_dir)
     results = _simulate(build, jobs, directory, waves, notes, report)
     if all(result.match for result in results):
         _remove_inputs(directory)
     elif waves is None:
-        results = _again_with_waves(jobs, results, tool, directory, report)
+        results = _again_with_waves(jobs, results, build.tool, directory, report)
     return results
 
 
@@ -102,9 +128,14 @@ def build_machine(
     return build
 
 
-def _check(job: RunJob, first: RunJob) -> None:
-    if (job.geometry, job.simulator, job.build_dir) != (first.geometry, first.simulator, first.build_dir):
-        raise DataError("jobs that run together must have the same geometry, simulator and build directory")
+def check_job(job: RunJob) -> None:
+    """See that a job is possible.
+
+    Raises
+    ------
+    SpinbnnError
+        If it is not.
+    """
     if not len(job.images):
         raise DataError("a run must have at least one image, not none")
     if job.labels is not None and len(job.labels) != len(job.images):
@@ -174,9 +205,7 @@ def _simulate(
     progress_file = ProgressFile(directory)
 
     def poll() -> None:
-        seen = progress_file.read()
-        if seen is not None:
-            progress(*seen)
+        progress(*(progress_file.read() or ("program", 0, 1)))
 
     simulation = runner.simulate(
         build,
