@@ -1,4 +1,4 @@
-"""The cycle-accurate model of the machine: what a job must give, to the bit and the clock, computed in bulk."""
+"""The cycle-accurate model of the machine: what a job must give, to the bit and the clock, in bulk."""
 
 from __future__ import annotations
 
