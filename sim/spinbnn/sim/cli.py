@@ -179,7 +179,14 @@ def run(
 
     from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
 
-    report = Report(job, result, context.obj, plan.network_source, plan.image_source, plan.device)
+    report = Report(
+        job=job,
+        result=result,
+        command=context.obj,
+        network_source=plan.network_source,
+        image_source=plan.image_source,
+        device=plan.device,
+    )
     document = to_json(report)
     write_whole(build_dir / "report.json", document)
     write_whole(html, to_html(report))

@@ -324,7 +324,7 @@ class Timeline:
 
     def issued(self, number: int, layer: int, beats: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the clocks in which beats of a layer are issued, by their numbers in the layer."""
-        return self.clocks(number, layer).issued(beats) + self.run.starts[number]
+        return self.clocks(number, layer).issued(beats) + int(self.run.starts[number])
 
     def clocks(self, number: int, layer: int) -> LayerClocks:
         """Return the clocks of a layer in a batch, relative to the batch's start."""

@@ -1,4 +1,4 @@
-"""A run's timeline as a picture: inline SVG, coloured by CSS classes of the page like `spinbnn.sim.charts`."""
+"""A run's timeline as a picture: inline SVG, coloured by CSS classes as in `spinbnn.sim.charts`."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def timeline_text(timeline: Timeline) -> list[RenderableType]:
 
 def _loops(timeline: Timeline) -> Table:
     table = Table.grid(padding=(0, 2))
-    for justify in ("left", "right", "left"):
-        table.add_column(justify=justify)  # type: ignore[arg-type]
+    for index in range(3):
+        table.add_column(justify="right" if index == 1 else "left")
     table.add_row("  layer", "beats", "loops", style="dim")
     for name, loops in zip(timeline.names, timeline.loops, strict=True):
         table.add_row(f"  {name}", show.count(loops.beats), str(loops))
