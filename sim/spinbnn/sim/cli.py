@@ -25,6 +25,7 @@ from spinbnn.sim.device_cli import add_device_command
 from spinbnn.sim.import_cli import export_model, import_model
 from spinbnn.sim.job_options import NETWORK_HELP, SIMULATION, JobOptions, job_options
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
+from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ def info(
     return 0
 
 
+app.command("model")(geometry_options(job_options(model)))
 app.command("import")(geometry_options(import_model))
 app.command("export")(export_model)
 

@@ -131,6 +131,11 @@ class JobReport(ABC):
         """Every counter of every bank or lane."""
 
     @property
+    def bank_counters(self) -> dict[str, list[int]]:
+        """The counters that each bank has."""
+        return {name: counts for name, counts in self.counters.items() if name not in LANE_COUNTERS}
+
+    @property
     @abstractmethod
     def bits_programmed(self) -> list[int]:
         """Bits that had to change and were pulsed, retries included, by bank."""

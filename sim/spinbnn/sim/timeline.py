@@ -245,6 +245,30 @@ class BatchTime:
 
 
 @dataclass(frozen=True)
+class LayerSum:
+    """The clocks of a layer, of one batch or summed over batches.
+
+    Attributes
+    ----------
+    name : str
+    loops : Loops
+    beats : int
+    stalls : dict of str to int
+        Clocks without a beat, by cause.
+    """
+
+    name: str
+    loops: Loops
+    beats: int
+    stalls: dict[str, int]
+
+    @property
+    def clocks(self) -> int:
+        """Clocks with a beat and without."""
+        return self.beats + sum(self.stalls.values())
+
+
+@dataclass(frozen=True)
 class Timeline:
     """When a job does what.
 
@@ -282,6 +306,21 @@ class Timeline:
     def stalls(self) -> NDArray[np.int64]:
         """The clocks waited, int64 [batches, layers, STALLS]."""
         return self.run.stalls()
+
+    @property
+    def causes(self) -> list[str]:
+        """The causes that ever hold a beat back."""
+        clocks = self.stalls.sum(axis=(0, 1))
+        return [cause for index, cause in enumerate(STALLS) if clocks[index]]
+
+    def sums(self, number: int | None = None) -> list[LayerSum]:
+        """Return the clocks of each layer in a batch, or in all."""
+        batches = 1 if number is not None else self.batches
+        stalls = self.stalls[number] if number is not None else self.stalls.sum(axis=0)
+        return [
+            LayerSum(name, loops, loops.beats * batches, dict(zip(STALLS, of_layer, strict=True)))
+            for name, loops, of_layer in zip(self.names, self.loops, stalls.tolist(), strict=True)
+        ]
 
     @property
     def busy(self) -> int:
@@ -351,7 +390,10 @@ class Timeline:
                 "clocks": self.run.total,
                 "beats": self.run.beats,
                 "batches": self.batches,
-                "stalls": [dict(zip(STALLS, row, strict=True)) for row in self.stalls.sum(axis=0).tolist()],
+                "layers": [
+                    {"name": of.name, "beats": of.beats, "clocks": of.clocks, "stalls": of.stalls}
+                    for of in self.sums()
+                ],
                 "results_behind_last_beat": self.tail,
             },
             "batches": [self._batch_dict(self.batch(number)) for number in batches],

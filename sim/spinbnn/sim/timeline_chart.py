@@ -31,9 +31,8 @@ def timeline_chart(timeline: Timeline) -> Markup:
     The coloured height of a layer's bar is the share of its clocks, there, without a beat.
     """
     batches = [timeline.batch(number) for number in shown_batches(timeline)]
-    causes = [
-        cause for cause in STALLS if any(layer.stalled(cause) for batch in batches for layer in batch.layers)
-    ]
+    clocks = timeline.stalls[: len(batches)].sum(axis=(0, 1))
+    causes = [cause for index, cause in enumerate(STALLS) if clocks[index]]
     names = ["images", *timeline.names, "results"]
     axis = ticks(batches[-1].results.last)
     bottom = _TOP + _ROW * len(names)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from spinbnn.sim import show
-from spinbnn.sim.engine_schedule import STALLS
 from spinbnn.sim.timeline import MEANINGS, LayerTime, Stall, Timeline
 
 
@@ -23,7 +20,7 @@ def timeline_text(timeline: Timeline) -> list[RenderableType]:
         which = "the first" if number == first else "a busy machine"
         shown += [
             show.heading(f"Batch {number}, {which}: clocks {engine.first:,} to {engine.last:,}"),
-            _table(timeline, timeline.stalls[number], 1),
+            _table(timeline, number),
             Text(f"  images are taken in clocks {batch.images[0].first:,} to {batch.images[-1].last:,}, "
                  f"results in {batch.results.first:,} to {batch.results.last:,}"),
             *_places(timeline, batch.layers),
@@ -31,7 +28,7 @@ def timeline_text(timeline: Timeline) -> list[RenderableType]:
         ]  # fmt: skip
     shown += [
         show.heading(f"The run: {timeline.run.total:,} clocks"),
-        _table(timeline, timeline.stalls.sum(axis=0), timeline.batches, behind=timeline.tail),
+        _table(timeline),
     ]
     return [*shown, *_meanings(timeline), Text("")]
 
@@ -46,46 +43,21 @@ def _loops(timeline: Timeline) -> Table:
     return table
 
 
-def _causes(timeline: Timeline) -> list[str]:
-    """Return the causes that ever hold anything back."""
-    met = timeline.stalls.sum(axis=(0, 1))
-    return [cause for cause, clocks in zip(STALLS, met, strict=True) if clocks]
+def _table(timeline: Timeline, number: int | None = None) -> RenderableType:
+    """Return the clocks of layers by what is done in them, of a batch or of the run."""
+    sums, behind = timeline.sums(number), timeline.tail if number is None else 0
+    total = sum(of.clocks for of in sums) + behind
+    stalls = {cause: sum(of.stalls[cause] for of in sums) for cause in timeline.causes}
 
+    def row(name: str, clocks: int, beats: int, stalled: dict[str, int]) -> list[str]:
+        cells = [show.count(stalled.get(cause, 0)) for cause in timeline.causes]
+        return [name, show.count(clocks), f"{clocks / total:.1%}", show.count(beats), *cells]
 
-def _table(
-    timeline: Timeline, stalls: NDArray[np.int64], batches: int, behind: int | None = None
-) -> RenderableType:
-    """Return the clocks of layers, by what is done in them.
-
-    Parameters
-    ----------
-    timeline : Timeline
-    stalls : int64 [layers, STALLS]
-        Summed over the batches.
-    batches : int
-        How many these are.
-    behind : int, optional
-        Clocks behind the last beat, where these belong to the table.
-    """
-    causes = _causes(timeline)
-    columns = [STALLS.index(cause) for cause in causes]
-    beats = [loops.beats * batches for loops in timeline.loops]
-    clocks = [of_layer + int(waited) for of_layer, waited in zip(beats, stalls.sum(axis=1), strict=True)]
-    total = sum(clocks) + (behind or 0)
-
-    def row(name: str, of_all: int, of_beats: int, waited: NDArray[np.int64]) -> list[str]:
-        cells = [show.count(int(waited[column])) for column in columns]
-        return [name, show.count(of_all), f"{of_all / total:.1%}", show.count(of_beats), *cells]
-
-    nothing = np.zeros(len(STALLS), dtype=np.int64)
-    rows = [
-        row(name, of_all, of_beats, waited)
-        for name, of_all, of_beats, waited in zip(timeline.names, clocks, beats, stalls, strict=True)
-    ]
-    if behind is not None:
-        rows.append(row("last results", behind, 0, nothing))
-    rows.append(row("all", total, sum(beats), stalls.sum(axis=0)))
-    return show.columns(["layer", "clocks", "share", "beats", *causes], rows)
+    rows = [row(of.name, of.clocks, of.beats, of.stalls) for of in sums]
+    if number is None:
+        rows.append(row("last results", behind, 0, {}))
+    rows.append(row("all", total, sum(of.beats for of in sums), stalls))
+    return show.columns(["layer", "clocks", "share", "beats", *timeline.causes], rows)
 
 
 def _places(timeline: Timeline, layers: tuple[LayerTime, ...]) -> list[RenderableType]:
@@ -114,4 +86,4 @@ def _place(timeline: Timeline, layer: int, stall: Stall) -> str:
 
 
 def _meanings(timeline: Timeline) -> list[RenderableType]:
-    return [Text(f"  {cause}: {MEANINGS[cause]}", style="dim") for cause in _causes(timeline)]
+    return [Text(f"  {cause}: {MEANINGS[cause]}", style="dim") for cause in timeline.causes]
