@@ -14,7 +14,7 @@ from spinbnn.golden.mram import COUNTERS
 from spinbnn.golden.network import random_network
 from spinbnn.golden.network_file import save_network
 from spinbnn.golden.operating_point import operating_point
-from spinbnn.sim import job as job_module
+from spinbnn.sim import parts
 from spinbnn.sim.cli import app
 from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.job import Progress, RunJob, RunResult
@@ -91,11 +91,11 @@ def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> list[RunJo
     """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
     given: list[RunJob] = []
 
-    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
+    def run_in_parts(job: RunJob, *, progress: Progress | None = None, **how: Any) -> RunResult:
         given.append(job)
         return make_report().result
 
-    monkeypatch.setattr(job_module, "run_job", run_job)
+    monkeypatch.setattr(parts, "run_in_parts", run_in_parts)
     return given
 
 

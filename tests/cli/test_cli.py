@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,7 @@ from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
-from spinbnn.sim import image_formats, training
-from spinbnn.sim import job as job_module
+from spinbnn.sim import image_formats, parts, training
 from spinbnn.sim.datasets import Dataset, bundled_images
 from spinbnn.sim.job import Progress, RunJob, RunResult, StallProfile
 from spinbnn.sim.machine_options import GEOMETRY_HELP
@@ -33,14 +33,14 @@ def jobs(monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> Jobs:
     """Replace the simulation by a run made by hand, and return the list of jobs it was given."""
     given: Jobs = []
 
-    def run_job(job: RunJob, *, progress: Progress | None = None) -> RunResult:
+    def run_in_parts(job: RunJob, *, progress: Progress | None = None, **how: Any) -> RunResult:
         given.append(job)
         assert progress is not None
         progress("build", 0, 1)
         progress("images", 4, 8)
         return make_report(images=len(job.images)).result
 
-    monkeypatch.setattr(job_module, "run_job", run_job)
+    monkeypatch.setattr(parts, "run_in_parts", run_in_parts)
     return given
 
 
@@ -152,18 +152,33 @@ def test_mismatch_is_exit_code_1_and_the_last_line(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, make_report: MakeReport
 ) -> None:
     wrong = make_report(match=False, first_difference="image 3: logit 2 is 5, golden has 6").result
-    monkeypatch.setattr(job_module, "run_job", lambda job, *, progress: wrong)
+    monkeypatch.setattr(parts, "run_in_parts", lambda job, **how: wrong)
     result = invoke(*SMALL)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1] == "MISMATCH: image 3: logit 2 is 5, golden has 6"
     assert json.loads(Path("build/run/report.json").read_text("utf-8"))["result"]["match"] is False
 
 
+def test_how_parts_are_run(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, make_report: MakeReport) -> None:
+    """As many processes as cores, and resumed, unless the options say otherwise."""
+    given: list[dict[str, Any]] = []
+
+    def run_in_parts(job: RunJob, *, progress: Progress, **how: Any) -> RunResult:
+        given.append(how)
+        return make_report().result
+
+    monkeypatch.setattr(parts, "run_in_parts", run_in_parts)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert invoke(*SMALL).exit_code == 0
+    assert invoke(*SMALL, "--processes", "3", "--no-resume").exit_code == 0
+    assert given == [{"processes": 5, "resume": True}, {"processes": 3, "resume": False}]
+
+
 def test_interrupt_is_one_line_and_130(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(job: RunJob, *, progress: Progress) -> RunResult:
+    def interrupted(job: RunJob, **how: Any) -> RunResult:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job_module, "run_job", interrupted)
+    monkeypatch.setattr(parts, "run_in_parts", interrupted)
     result = invoke(*SMALL)
     assert (result.exit_code, result.stderr) == (130, "spinbnn: interrupted\n")
     assert not Path("build").exists()

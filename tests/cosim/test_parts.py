@@ -1,5 +1,9 @@
 """Runs in parts: the same as in one piece, several at a time, and resumed where they were interrupted."""
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +118,41 @@ def test_an_interrupted_run_is_resumed(build_dir: Path, monkeypatch: pytest.Monk
     # What is finished is forgotten.
     run_in_parts(job, part_clocks=2 * LOOPS)
     assert done[4:] == [3, 6, 6, 5]
+
+
+KILLED = """
+import signal, sys
+from pathlib import Path
+from spinbnn.sim.parts import run_in_parts
+from tests.cosim.test_parts import LOOPS, many_images
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have children in the background ignore it
+run_in_parts(many_images(Path(sys.argv[1])), processes=2, part_clocks=60 * LOOPS)
+"""
+
+
+def many_images(build_dir: Path) -> RunJob:
+    return replace(job_of(build_dir, 1200), seed=79)
+
+
+@pytest.mark.verilator
+def test_a_killed_run_is_resumed(build_dir: Path, tmp_path: Path) -> None:
+    """The process gets SIGINT once some parts are kept; another takes those, and does the others."""
+    run_in_parts(job_of(build_dir))  # builds the simulator, which is shared
+    (tmp_path / "builds").symlink_to(build_dir / "builds")
+    job = many_images(tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2])
+    while len(list((tmp_path / "parts").glob("*/*.json"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    resumed = run_in_parts(job, processes=2, part_clocks=60 * LOOPS)
+    assert resumed.match
+    assert resumed.compared["classes"] == 1200
+    kept = int(resumed.notes[1].split()[0])
+    assert 2 <= kept < len(parts_of(job, 60 * LOOPS))
+    assert run_job(job).counters == resumed.counters
 
 
 @pytest.mark.verilator

@@ -1,5 +1,6 @@
 """The predicted clocks against a model that does, clock by clock, what the Timing section says."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import place, program_rows
-from spinbnn.sim.engine_schedule import STALLS
+from spinbnn.sim.engine_schedule import STALLS, LayerClocks
 from spinbnn.sim.schedule import (
     StreamPauses,
     binary_operations,
@@ -75,6 +76,10 @@ class ClockByClock:
         self.results: list[int] = []
         self.layers = np.zeros((len(self.batches), len(network.layers), 2), dtype=np.int64)
         self.stalled = np.zeros((len(self.batches), len(network.layers), len(STALLS)), dtype=np.int64)
+        # By batch and layer: the clock of each beat, each clock without one and its cause, drains of groups.
+        self.beat_clocks: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self.waits: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
+        self.drain_lengths: dict[tuple[int, int], list[int]] = defaultdict(list)
 
     def run(self) -> None:
         loader, engine = self.loader(), self.engine()
@@ -229,9 +234,11 @@ class ClockByClock:
             clocks = self.layers[beat.batch, beat.layer]
             while (cause := self.stall(beat, group_end + drain_length, layer_clocks)) is not None:
                 self.stalled[beat.batch, beat.layer, STALLS.index(cause)] += 1
+                self.waits[beat.batch, beat.layer].append((self.clock, cause))
                 layer_clocks += 1
                 yield
             self.issued += 1
+            self.beat_clocks[beat.batch, beat.layer].append(self.clock)
             clocks[:] = clocks[0] or self.clock, self.clock
             layer_clocks = 1 if beat.last_of_layer else layer_clocks + 1
             if beat.last_of_group:
@@ -255,6 +262,7 @@ class ClockByClock:
                     self.drains.append(self.drain_bits(beat, neurons))
                 if self.geometry.integer_head:
                     drain_length += self.thresholds(beat.layer) - 1
+                self.drain_lengths[beat.batch, beat.layer].append(drain_length)
             if beat.last_of_layer and beat.layer == 0:
                 self.free_from[beat.batch % 2] = self.clock + 1
             yield
@@ -366,12 +374,28 @@ def check(
     assert (predicted.total, predicted.beats) == (expected.results[-1], expected.issued)
     assert predicted.layer_clocks().tolist() == expected.layers.tolist()
     assert predicted.stalls().tolist() == expected.stalled.tolist()
+    for batch, start in enumerate(predicted.starts):
+        for number, clocks in enumerate(predicted.batches[batch].layers):
+            check_waits(clocks, int(start), expected, (batch, number))
     for layer in range(len(network.layers) - 1):
         written = predicted.written(layer)
         for (batch, of_layer, word), clock in expected.words_written.items():
             assert of_layer != layer or written[batch, word] == clock
         of_this = sum(1 for _, of_layer, _ in expected.words_written if of_layer == layer)
         assert written.size == of_this
+
+
+def check_waits(clocks: LayerClocks, start: int, expected: ClockByClock, key: tuple[int, int]) -> None:
+    beats = expected.beat_clocks[key]
+    assert (start + clocks.issued(np.arange(len(beats)))).tolist() == beats
+    waits = [
+        (start + int(first) + clock, wait.cause)
+        for first, wait in zip(clocks.waiting(), clocks.waits, strict=True)
+        for clock in range(wait.clocks)
+    ]
+    assert waits == [wait for wait in expected.waits[key] if wait[1] != "input"]
+    lengths = expected.drain_lengths[key]
+    assert clocks.drains * (len(lengths) // len(clocks.drains)) == lengths
 
 
 def random_pauses(network: Network, geometry: Geometry, images: int, seed: int) -> StreamPauses:

@@ -15,8 +15,8 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.placement import place
 from spinbnn.hw.manifest import Manifest, ManifestError
 from spinbnn.sim import show
+from spinbnn.sim.job_report import layer_loops, machine_title, network_title
 from spinbnn.sim.machine_options import Machine
-from spinbnn.sim.report import layer_loops, machine_title, network_title
 from spinbnn.sim.schedule import predict_steady_clocks, predict_utilisation
 
 _HEADS = {Threshold: "threshold", MultiThreshold: "multi_threshold", Affine: "affine"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +24,69 @@ STALLS = ("input", "operand", "drain", "result", "descriptor")
 """Why the engine issues no beat: the Timing section defines each."""
 
 
+class Wait(NamedTuple):
+    """Clocks in which a layer waits for a beat; those of one beat are in the order in which they pass.
+
+    Parameters
+    ----------
+    beat : int
+        Number of the beat in the layer, from 0.
+    cause : str
+        One of `STALLS`.
+    clocks : int
+    """
+
+    beat: int
+    cause: str
+    clocks: int
+
+
 @dataclass
 class LayerClocks:
     """What a layer does in a batch.
 
     Parameters
     ----------
+    ready : int
+        Clock in which its first beat would be issued if nothing but the input held it back.
     first, last : int
         Clocks of its first and last beat.
     stalls : dict of str to int
         Clocks without a beat since the layer before ended, by their cause, of `STALLS`.
+    waits : list of Wait
+        Where those clocks fall, but for those of the input, which all do before `ready`.
+    drains : list of int
+        Length of the drain of each group of a pixel.
     written : list of int
         Clock in which each word of its activations is written.
     """
 
-    first: int
-    last: int
+    ready: int
+    first: int = 0
+    last: int = 0
     stalls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STALLS, 0))
+    waits: list[Wait] = field(default_factory=list)
+    drains: list[int] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
+
+    def wait(self, beat: int, cause: str, clocks: int) -> None:
+        """Note that a beat is waited for, if it is."""
+        if clocks > 0:
+            self.waits.append(Wait(beat, cause, clocks))
+            self.stalls[cause] += clocks
+
+    def issued(self, beats: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the clocks in which beats are issued, by their numbers in the layer."""
+        waited = np.cumsum([0, *(wait.clocks for wait in self.waits)])
+        before = np.searchsorted([wait.beat for wait in self.waits], beats, side="right")
+        clocks: NDArray[np.int64] = self.ready + beats + waited[before]
+        return clocks
+
+    def waiting(self) -> NDArray[np.int64]:
+        """Return the first clock of each of the `waits`."""
+        beats = np.array([wait.beat for wait in self.waits], dtype=np.int64)
+        lengths = np.array([wait.clocks for wait in self.waits], dtype=np.int64)
+        return self.ready + beats + np.cumsum(lengths) - lengths
 
 
 @dataclass(frozen=True)
@@ -152,33 +198,34 @@ class EngineSchedule:
         placed = self._placement.layers[index]
         logits = index == len(self._placement.layers) - 1
         source_complete = max(state.written) if index else 0
-        clocks = LayerClocks(0, 0)
+        clocks = LayerClocks(state.issued + 1)
         issued, group_end, drain = state.issued, state.group_end, state.drain
         beats = _group_beats(placed)
         for pixel in range(placed.pixels):
             for group in range(placed.groups):
-                first, last_group = pixel == group == 0, group == placed.groups - 1
-                starts, end = issued + 1, issued + beats
+                last_group = group == placed.groups - 1
+                number = (pixel * placed.groups + group) * beats  # of the group's first beat
+                end = issued + beats
                 if issued < source_complete:
-                    starts, end = _follow_operands(placed, pixel, issued, state.written)
-                floors = {"operand": end}
-                floors["drain"] = group_end + drain
+                    for beat, waited in _operand_waits(placed, pixel, issued, state.written):
+                        clocks.wait(number + beat, "operand", waited)
+                        end += waited
+                floors = {"drain": group_end + drain}
                 if logits and group == 0:
                     floors["result"] = accepted + 1
                 if last_group and pixel == placed.pixels - 1:
                     floors["descriptor"] = begin + _SHORTEST_LAYER - 1
-                end = issued + beats
                 for cause, floor in floors.items():
-                    clocks.stalls[cause] += max(0, floor - end)
+                    clocks.wait(number + beats - 1, cause, floor - end)
                     end = max(end, floor)
-                if first:
-                    clocks.first = starts if beats > 1 else end
                 issued = group_end = end
                 neurons = placed.last_group_neurons if last_group else self._geometry.banks
                 drain = neurons * images if logits else self._drain(placed, group, end, clocks.written)
                 if self._geometry.integer_head:
                     drain += placed.thresholds - 1
-        clocks.last = issued
+                if not pixel:
+                    clocks.drains.append(drain)
+        clocks.first, clocks.last = int(clocks.issued(np.zeros(1, dtype=np.int64))[0]), issued
         return clocks, replace(
             state, issued=issued, group_end=group_end, drain=drain, written=tuple(clocks.written)
         )
@@ -219,16 +266,16 @@ def _group_beats(placed: LayerPlacement) -> int:
     return placed.beats // (placed.pixels * placed.groups)
 
 
-def _follow_operands(
+def _operand_waits(
     placed: LayerPlacement, pixel: int, issued: int, written: tuple[int, ...]
-) -> tuple[int, int]:
-    """Return when the first and the last beat of a group can be issued, going by its operands one by one."""
-    first, clock = 0, issued
-    for address in operand_addresses(placed, pixel):
-        ready = written[address] + 1 if address is not None else 0
-        clock = max(clock + 1, ready)
-        first = first or clock
-    return first, clock
+) -> Iterator[tuple[int, int]]:
+    """Yield the beats of a group that wait for their operands, and for how many clocks."""
+    clock = issued
+    for beat, address in enumerate(operand_addresses(placed, pixel)):
+        waited = max(0, written[address] - clock) if address is not None else 0
+        clock += 1 + waited
+        if waited:
+            yield beat, waited
 
 
 def operand_addresses(placed: LayerPlacement, pixel: int) -> Iterator[int | None]:

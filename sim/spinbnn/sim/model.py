@@ -43,6 +43,8 @@ class Step:
         Rows of all banks that are aged or scrubbed.
     packets : tuple of ProgramPacket
         What is programmed, in this order.
+    packet_clocks : tuple of int
+        Of those clocks, the ones of each packet.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Step:
     first_row: int = 0
     last_row: int = 0
     packets: tuple[ProgramPacket, ...] = ()
+    packet_clocks: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -196,8 +199,10 @@ class MachineModel:
         for point, parts in groupby(assigned, key=itemgetter(1)):
             packets = tuple(packet for packet, _ in parts)
             logs = [self.array.program(packet, point) for packet in packets]
-            clocks = sum(schedule.predict_program_clocks(log, point, job.geometry, job.chip) for log in logs)
-            steps.append(Step("program", point, clocks, packets=packets))
+            clocks = tuple(
+                schedule.predict_program_clocks(log, point, job.geometry, job.chip) for log in logs
+            )
+            steps.append(Step("program", point, sum(clocks), packets=packets, packet_clocks=clocks))
         return steps
 
     def _do_pass(self, each: Pass) -> list[Step]:

@@ -19,7 +19,8 @@ import numpy as np
 
 from spinbnn.golden.placement import place
 from spinbnn.sim import schedule, tools
-from spinbnn.sim.job import build_machine, check_job, run_on
+from spinbnn.sim.job import build_machine, run_on
+from spinbnn.sim.job_checks import check_job
 from spinbnn.sim.report import write_whole
 from spinbnn.sim.runner import Build
 from spinbnn.sim.spec import Progress, RunJob, RunResult

@@ -77,7 +77,7 @@ class RunJob:
     geometry : Geometry
     point : OperatingPoint
         With what the network is programmed.
-    build_dir : Path
+    build_dir : Path, optional
         Where simulators are built and runs are kept; builds are shared by all jobs with the same hardware.
     labels : ndarray of uint8, shape (n,), optional
         True classes; without them there are no accuracies.
@@ -105,7 +105,7 @@ class RunJob:
     images: NDArray[np.uint8]
     geometry: Geometry
     point: OperatingPoint
-    build_dir: Path
+    build_dir: Path = Path("build")
     labels: NDArray[np.uint8] | None = None
     seed: int = 1
     read_bit_energy_aj: int = 0
