@@ -19,7 +19,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench cost train lock clean
+.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ waves: setup ## two images, put in without programming, with their waveform in b
 
 bench: setup ## measure the numbers the README quotes
 	$(BIN)/python -m bench $(ARGS)
+
+scale: setup ## how cost grows with machine, network and images: writes docs/scale.md (some 20 minutes)
+	$(BIN)/python -m bench.scale
 
 cost: setup ## what each option costs in logic: writes docs/option_cost.md (Yosys; some 20 minutes)
 	$(BIN)/python tools/option_cost.py

@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,26 +10,10 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import forward, programming
+from bench.machine import commit, machine
 from bench.measurement import Measurement
 
 TOPICS = {"forward": forward, "programming": programming}
-
-
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
-
-
-def processor() -> str:
-    """Return the name of the processor, or of its architecture where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def table_of(results: list[Measurement], title: str) -> Table:
@@ -63,15 +44,14 @@ def main() -> None:
     if unknown:
         parser.error(f"topic must be one of {', '.join(TOPICS)}, not {unknown[0]}")
     benchmarks = [benchmark for topic in chosen for benchmark in TOPICS[topic].BENCHMARKS]
-    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     results = [benchmark() for benchmark in track(benchmarks, "benchmarks", console=Console(stderr=True))]
     console = Console()
-    console.print(table_of(results, f"spinbnn at {commit()}, {machine}"))
+    console.print(table_of(results, f"spinbnn at {commit()}, {machine()}"))
     path = Path("build/bench.json")
     path.parent.mkdir(exist_ok=True)
     rows = [asdict(result) | {"ratio": result.ratio, "met": result.met} for result in results]
     path.write_text(
-        json.dumps({"commit": commit(), "machine": machine, "results": rows}, indent=2) + "\n",
+        json.dumps({"commit": commit(), "machine": machine(), "results": rows}, indent=2) + "\n",
         encoding="utf-8",
     )
     console.print(f"{path}")
