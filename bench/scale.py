@@ -158,10 +158,10 @@ def document(found: Mapping[str, list[Costs]]) -> str:
     lines = [
         "# How cost grows",
         "",
-        "Written by `make scale`. *Growth* is the exponent over the last step: 1 where a cost doubles as what",
-        "is varied doubles (of clocks a second, the time of a clock). A clock of twice the banks does twice the",
-        "work. Memory is the most that a process had, Python and NumPy included; `build MB` is the largest",
-        "process of the build.",
+        "Written by `make scale`. *Growth* is the exponent over the last step: 1 where a cost doubles as",
+        "what is varied doubles (of clocks a second, the time of a clock). A clock of twice the banks does",
+        "twice the work. Memory is the most that a process had, Python and NumPy included; `build MB` is the",
+        "largest process of the build.",
         "",
         f"Measured at {commit()}, {machine()}.",
     ]
