@@ -77,6 +77,10 @@ def large() -> None:
     save_network(random_network((37, 900, 10)), "small.npz")
 
 
+def deep() -> None:
+    save_network(random_network((37, 11, 11, 11, 10)), "small.npz")
+
+
 def other_size() -> None:
     save_network(random_network((40, 11, 10)), "small.npz")
 
@@ -224,21 +228,9 @@ CASES = [
     ),
     (nothing, (*MODEL, "--batches", "all"), "--batches must be numbers of batches like 0-3,100, not 'all'"),
     (
-        nothing,
-        (
-            *MODEL,
-            "--layer",
-            "0=0.1",
-            "--layer",
-            "1=0.2",
-            "--age",
-            "0.1",
-            "--memory",
-            "scrub",
-            "--layer",
-            "0=2",
-        ),
-        "write_error_rate",
+        deep,
+        (*MODEL, *(word for layer in range(4) for word in ("--layer", f"{layer}=0.{layer + 1}"))),
+        "a run must have at most 4 operating points, not 5",
     ),
     (
         nothing,

@@ -205,7 +205,7 @@ def test_trace_accounts_for_every_clock(timeline: Timeline) -> None:
     # Turns of a loop fill the layer around them.
     inner = [event for event in engine if "loops" not in event["args"] and "batch" not in event["args"]]
     assert inner
-    by_beats = defaultdict(int)
+    by_beats: dict[tuple[int, int, int], int] = defaultdict(int)
     for event in inner:
         around = [layer for layer in layers if layer["ts"] <= event["ts"] < layer["ts"] + layer["dur"]]
         by_beats[around[0]["ts"], around[0]["dur"], event["args"]["beats"]] += event["dur"]
