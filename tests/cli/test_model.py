@@ -50,7 +50,10 @@ def test_json_is_what_the_model_gives(invoke: Invoke, monkeypatch: pytest.Monkey
         init(self, job)
 
     monkeypatch.setattr(MachineModel, "__init__", noted)
-    found = document(invoke, "--write-error-rate", "0.2", "--stalls", "5", "--lanes", "2", "--seed", "9")
+    aged = ("--age", "0.1", "--scrub")  # so that bits are programmed from 1 to 0, too
+    found = document(
+        invoke, "--write-error-rate", "0.2", "--stalls", "5", "--lanes", "2", "--seed", "9", *aged
+    )
     (job,) = jobs
     assert (job.seed, job.geometry.lanes, len(job.images)) == (9, 2, 8)
     assert job.stalls is not None
@@ -59,6 +62,8 @@ def test_json_is_what_the_model_gives(invoke: Invoke, monkeypatch: pytest.Monkey
     assert (result["run_clocks"], result["beat_clocks"]) == (outcome.run.total, outcome.run.beats)
     assert result["program_clocks"] == outcome.program_clocks
     assert result["counters"] == {name: counts.tolist() for name, counts in outcome.counters.items()}
+    programmed = outcome.counters["bits_01"] + outcome.counters["bits_10"]
+    assert result["bits_programmed"] == programmed.tolist()
     assert result["bits_wrong"] == outcome.bits_wrong.tolist()
     assert sum(result["bits_wrong"]) == found["totals"]["bits_wrong"] > 0
     assert result["random_state"] == list(outcome.random_state)

@@ -192,6 +192,14 @@ def test_html_is_one_whole_file_and_says_everything(make_report: MakeReport, mat
     assert "1.0400" in page.texts
 
 
+def test_html_has_the_timeline_of_a_run_that_is_predicted(make_report: MakeReport) -> None:
+    page = Page(to_html(make_report()))
+    assert "Timeline" in page.texts
+    assert "3 groups x 2 words x 8 steps" in page.texts
+    assert [text for text in page.texts if text.startswith("batch 0, layer0: ")]
+    assert "Timeline" not in Page(to_html(make_report(run_clocks_predicted=None))).texts
+
+
 def test_html_escapes_what_it_shows(make_report: MakeReport) -> None:
     network = random_network((37, 11, 10), seed=3)
     object.__setattr__(network, "name", "<script>alert(1)</script>")

@@ -16,11 +16,14 @@ from spinbnn.golden.errors import DataError
 from spinbnn.golden.fitting import fit
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import operating_point
+from spinbnn.golden.placement import program_rows
 from spinbnn.sim.engine_schedule import STALLS, operand_addresses
 from spinbnn.sim.model import MachineModel
 from spinbnn.sim.named_networks import random_images
+from spinbnn.sim.schedule import predict_program_clocks
 from spinbnn.sim.spec import Pass, RunJob, StallProfile
 from spinbnn.sim.timeline import LEVELS, Loops, Span, Timeline, parse_batches
 from spinbnn.sim.timeline_chart import timeline_chart
@@ -252,6 +255,12 @@ def test_trace_begins_with_programming() -> None:
     trace = chrome_trace(timeline, [0])
     events = slices(trace)["programming", "programming controller"]
     assert [event["name"] for event in events] == ["program", "layer0", "layer0", "layer1", "age"]
+    array = MramArray(geometry, asked.seed)
+    packets = program_rows(SMALL, machine.placement, geometry)
+    logs = [array.program(packet, asked.point) for packet in packets]
+    assert [event["dur"] for event in events[1:4]] == [
+        predict_program_clocks(log, asked.point, geometry) for log in logs
+    ]
     assert events[0]["dur"] == sum(event["dur"] for event in events[1:4])
     assert events[4]["ts"] == events[0]["dur"]
     assert events[0]["dur"] + events[4]["dur"] == outcome.program_clocks == trace["otherData"]["run_begins"]
@@ -284,7 +293,9 @@ def test_text_of_a_small_run() -> None:
     assert lines[first + 4].split()[:2] == ["all", str(sum(of.clocks for of in busy))]
     assert "  layer1, operand  at group 0" in lines
     assert "  operand: words of the layer before are not written yet" in lines
-    assert f"The run: {timeline.run.total} clocks" in lines
+    run = lines[lines.index(f"The run: {timeline.run.total} clocks") :]
+    assert run[5].split()[:3] == ["all", str(timeline.run.total), "100.0%"]
+    assert run[4].split()[:3] == ["last", "results", str(timeline.tail)]
 
 
 def test_text_is_no_wider_than_a_terminal_for_any_example(timeline: Timeline) -> None:
@@ -307,6 +318,7 @@ def test_chart_draws_spans_in_proportion(timeline: Timeline) -> None:
         [m for m, title in titles if title.startswith("results of batch 0")],
     )
     assert width == pytest.approx((480 - 76 - 10) * layer.clocks / end, abs=0.01)
+    assert float(bar.attrib["x"]) == 76
     span = timeline.batch(0).results
     shift = float(results.attrib["x"]) - float(bar.attrib["x"])
     assert shift == pytest.approx((480 - 76 - 10) * (span.first - layer.begin) / end, abs=0.02)
