@@ -50,7 +50,7 @@ def test_json_is_what_the_model_gives(invoke: Invoke, monkeypatch: pytest.Monkey
         init(self, job)
 
     monkeypatch.setattr(MachineModel, "__init__", noted)
-    aged = ("--age", "0.1", "--scrub")  # so that bits are programmed from 1 to 0, too
+    aged = ("--age", "0.01", "--scrub", "--memory", "secded")  # so that bits are programmed from 1 to 0, too
     found = document(
         invoke, "--write-error-rate", "0.2", "--stalls", "5", "--lanes", "2", "--seed", "9", *aged
     )
@@ -63,6 +63,7 @@ def test_json_is_what_the_model_gives(invoke: Invoke, monkeypatch: pytest.Monkey
     assert result["program_clocks"] == outcome.program_clocks
     assert result["counters"] == {name: counts.tolist() for name, counts in outcome.counters.items()}
     programmed = outcome.counters["bits_01"] + outcome.counters["bits_10"]
+    assert outcome.counters["bits_10"].any()
     assert result["bits_programmed"] == programmed.tolist()
     assert result["bits_wrong"] == outcome.bits_wrong.tolist()
     assert sum(result["bits_wrong"]) == found["totals"]["bits_wrong"] > 0
