@@ -13,7 +13,7 @@ from spinbnn.golden.architectures import ARCHITECTURES, build_random
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.fitting import fit
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.mram import COUNTERS, LANE_COUNTERS
 from spinbnn.golden.network import random_network
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.sim import show
@@ -198,6 +198,13 @@ def test_html_has_the_timeline_of_a_run_that_is_predicted(make_report: MakeRepor
     assert "3 groups x 2 words x 8 steps" in page.texts
     assert [text for text in page.texts if text.startswith("batch 0, layer0: ")]
     assert "Timeline" not in Page(to_html(make_report(run_clocks_predicted=None))).texts
+
+
+def test_html_of_counters_that_lanes_have(make_report: MakeReport) -> None:
+    counters = make_report().counters | {name: [12_345] for name in LANE_COUNTERS}
+    page = Page(to_html(make_report(counters=counters)))
+    assert "program energy aj" in page.texts
+    assert "activation words" not in page.texts  # in a table of banks
 
 
 def test_html_escapes_what_it_shows(make_report: MakeReport) -> None:
