@@ -1,6 +1,7 @@
 """A run made by hand, which comes from no simulator, and a folder to call the command line in."""
 
 import dataclasses
+import html.parser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,35 @@ from spinbnn.sim.report import Report
 
 MakeReport = Callable[..., Report]
 Invoke = Callable[..., Result]
+
+
+class Page(html.parser.HTMLParser):
+    """Collects texts, and checks that tags are closed in order."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.references: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.references += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
 
 
 @pytest.fixture

@@ -188,11 +188,11 @@ def test_interrupt_is_one_line_and_130(invoke: Invoke, monkeypatch: pytest.Monke
 def test_help_names_the_commands(invoke: Invoke, args: tuple[str, ...]) -> None:
     result = invoke(*args)
     assert result.exit_code == 0
-    for command in ("run", "generate", "info", "import", "export", "train", "device"):
+    for command in ("run", "model", "generate", "info", "import", "export", "train", "device"):
         assert f" {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "info", "import", "export", "train"])
+@pytest.mark.parametrize("command", ["run", "model", "generate", "info", "import", "export", "train"])
 def test_help_of_a_command_has_examples_that_parse(invoke: Invoke, command: str) -> None:
     text = invoke(command, "--help").stdout
     examples = [
@@ -204,7 +204,7 @@ def test_help_of_a_command_has_examples_that_parse(invoke: Invoke, command: str)
         assert all(f" {option} " in text for option in options), example
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "info", "import"])
+@pytest.mark.parametrize("command", ["run", "model", "generate", "info", "import"])
 def test_help_of_a_command_has_every_option_of_the_machine(invoke: Invoke, command: str) -> None:
     text = " ".join(invoke(command, "--help").stdout.replace("│", " ").split())
     assert "--integer-pools --no-integer-pools" in text

@@ -21,6 +21,7 @@ from .conftest import Invoke
 DAMAGED = "small.npz: damaged (File is not a zip file), expected a whole .npz archive"
 TAKEN = "cannot be written: name a file in a writable folder"
 NAMES = ", ".join(dict.fromkeys([*SHIPPED_NETWORKS, *ARCHITECTURES]))
+MODEL = ("model", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
 RUN = ("run", "small.npz", "--data", "digits", "-n", "8", "--geometry", "5x24")
 
 
@@ -74,6 +75,10 @@ def not_a_network() -> None:
 
 def large() -> None:
     save_network(random_network((37, 900, 10)), "small.npz")
+
+
+def deep() -> None:
+    save_network(random_network((37, 11, 11, 11, 10)), "small.npz")
 
 
 def other_size() -> None:
@@ -212,6 +217,21 @@ CASES = [
     (taken, (*RUN, "--build-dir", "taken"), f"taken/report.json {TAKEN}"),
     (taken, (*RUN, "--html", "taken/page.html"), f"taken/page.html {TAKEN}"),
     (taken, (*RUN, "--waves", "taken/w.fst"), f"taken/w.fst {TAKEN}"),
+    (truncated, MODEL, DAMAGED),
+    (taken, (*MODEL, "--trace", "taken/t.json"), f"taken/t.json {TAKEN}"),
+    (taken, (*MODEL, "--timeline", "taken/t.json", "--html", "page.html"), f"taken/t.json {TAKEN}"),
+    (taken, (*MODEL, "--html", "taken/page.html", "--trace", "t.json"), f"taken/page.html {TAKEN}"),
+    (
+        nothing,
+        (*MODEL, "--batches", "0-8", "--trace", "t.json"),
+        "--batches must name batches of the run, 0 to 7, not 0-8",
+    ),
+    (nothing, (*MODEL, "--batches", "all"), "--batches must be numbers of batches like 0-3,100, not 'all'"),
+    (
+        deep,
+        (*MODEL, *(word for layer in range(4) for word in ("--layer", f"{layer}=0.{layer + 1}"))),
+        "a run must have at most 4 operating points, not 5",
+    ),
     (
         nothing,
         ("info", "none.json"),

@@ -1,6 +1,5 @@
 """The report of a run, from runs made by hand."""
 
-import html.parser
 import io
 import json
 import re
@@ -14,7 +13,7 @@ from spinbnn.golden.architectures import ARCHITECTURES, build_random
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.golden.fitting import fit
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import COUNTERS
+from spinbnn.golden.mram import COUNTERS, LANE_COUNTERS
 from spinbnn.golden.network import random_network
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.sim import show
@@ -22,7 +21,7 @@ from spinbnn.sim.charts import column_chart, share_chart, ticks
 from spinbnn.sim.job import StallProfile
 from spinbnn.sim.report import Report, to_html, to_json, to_text, write_whole
 
-from .conftest import MakeReport
+from .conftest import MakeReport, Page
 
 DIFFERENCE = "layer 1 'layer1' neuron 7: bank 2, row 31, clock 1,234: stored bit 12 is 0, golden has 1"
 
@@ -104,7 +103,7 @@ def test_steady_clocks_need_two_batches(make_report: MakeReport) -> None:
     assert row(lines, "an image, steady") == ["-", "loops 50.0"]
     assert row(lines, "ratio to the loops") == ["-", "of two batches or more"]
     assert json.loads(to_json(report))["totals"]["clocks_ratio"] is None
-    assert _Page(to_html(report)).texts.count("-") == 2
+    assert Page(to_html(report)).texts.count("-") == 2
 
 
 def test_target_is_met_up_to_1_02(make_report: MakeReport) -> None:
@@ -140,7 +139,7 @@ def test_run_that_broke_off_can_be_shown(make_report: MakeReport) -> None:
     assert lines[-1] == "MISMATCH: the testbench failed: x"
     assert "The run broke off: nothing was measured." in lines
     assert not [line for line in lines if "Accuracy" in line or "Clocks" in line]
-    texts = _Page(to_html(report)).texts
+    texts = Page(to_html(report)).texts
     assert "The run broke off: nothing was measured." in texts
     assert "Accuracy" not in texts
     assert json.loads(to_json(report))["result"]["match"] is False
@@ -175,40 +174,11 @@ def test_json_keeps_every_number(make_report: MakeReport) -> None:
     assert (document["seed"], document["loading"], document["stalls"]) == (7, "front-door", None)
 
 
-class _Page(html.parser.HTMLParser):
-    """Collects texts, and checks that tags are closed in order."""
-
-    VOID = ("meta", "br")
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.references: list[str] = []
-        self.feed(page)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.references += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
 @pytest.mark.parametrize("match", [True, False])
 def test_html_is_one_whole_file_and_says_everything(make_report: MakeReport, match: bool) -> None:
     report = make_report(match=match, first_difference=None if match else DIFFERENCE, notes=["mind this"])
     source = to_html(report)
-    page = _Page(source)
+    page = Page(source)
     assert source.startswith("<!DOCTYPE html>")
     assert page.references == []
     assert "http" not in source
@@ -222,6 +192,21 @@ def test_html_is_one_whole_file_and_says_everything(make_report: MakeReport, mat
     assert "1.0400" in page.texts
 
 
+def test_html_has_the_timeline_of_a_run_that_is_predicted(make_report: MakeReport) -> None:
+    page = Page(to_html(make_report()))
+    assert "Timeline" in page.texts
+    assert "3 groups x 2 words x 8 steps" in page.texts
+    assert [text for text in page.texts if text.startswith("batch 0, layer0: ")]
+    assert "Timeline" not in Page(to_html(make_report(run_clocks_predicted=None))).texts
+
+
+def test_html_of_counters_that_lanes_have(make_report: MakeReport) -> None:
+    counters = make_report().counters | {name: [12_345] for name in LANE_COUNTERS}
+    page = Page(to_html(make_report(counters=counters)))
+    assert "program energy aj" in page.texts
+    assert "activation words" not in page.texts  # in a table of banks
+
+
 def test_html_escapes_what_it_shows(make_report: MakeReport) -> None:
     network = random_network((37, 11, 10), seed=3)
     object.__setattr__(network, "name", "<script>alert(1)</script>")
@@ -233,7 +218,7 @@ def test_html_escapes_what_it_shows(make_report: MakeReport) -> None:
 def test_html_without_labels_and_with_stalls(make_report: MakeReport) -> None:
     none = {"labels": None, "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None}
     stalls = StallProfile(seed=3, image_idle=0.5)
-    texts = _Page(to_html(make_report(run_clocks_predicted=None, stalls=stalls, **none))).texts
+    texts = Page(to_html(make_report(run_clocks_predicted=None, stalls=stalls, **none))).texts
     assert "8 images, without labels." in texts
     assert "no prediction with stalls" in texts
     assert "random, seed 3" in texts

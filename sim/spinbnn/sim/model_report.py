@@ -17,13 +17,15 @@ from rich.text import Text
 
 from spinbnn.golden.network import classify, forward
 from spinbnn.sim import schedule, show
-from spinbnn.sim.charts import share_chart
+from spinbnn.sim.charts import column_chart, share_chart
 from spinbnn.sim.job_report import JobReport, accuracy_text, bank_text
 from spinbnn.sim.model import MachineModel, Outcome
 from spinbnn.sim.spec import RunJob
 from spinbnn.sim.timeline import Timeline
 from spinbnn.sim.timeline_chart import shown_batches, timeline_chart
 from spinbnn.sim.timeline_text import timeline_text
+
+_STEPS = {"program": "programming", "age": "ageing", "scrub": "scrubbing"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,16 +154,18 @@ def to_html(report: ModelReport) -> str:
     )
     environment.filters.update(count=show.count, energy=show.energy)
     timeline = report.timeline
-    parts = [(f"programming: {step.kind}", float(step.clocks)) for step in timeline.steps]
+    parts = [(_STEPS[step.kind], float(step.clocks)) for step in timeline.steps]
     return environment.get_template("model.html").render(
         report=report,
         job=report.job,
         streams=_streams(report),
         outcome=report.outcome,
         timeline=timeline,
+        step_names=_STEPS,
         timeline_chart=timeline_chart(timeline),
-        timeline_batches=len(shown_batches(timeline)),
+        timeline_batches=shown_batches(timeline),
         parts=share_chart([*parts, ("run", float(timeline.run.total))], title="Clocks", unit="clocks"),
+        wrong=column_chart(report.bits_wrong, title="Wrong bits by bank", unit="bits", kind="wrong"),
         version=report.story()["spinbnn_version"],
     )
 
@@ -183,7 +187,6 @@ def _clock_text(report: ModelReport) -> list[RenderableType]:
         ("ratio to the loops", "-" if ratio is None else f"{ratio:.4f}", report.target),
         ("the run", show.count(outcome.run.total)),
         ("utilisation of the array", f"{report.utilisation:.1%}"),
-        ("programming", show.count(outcome.program_clocks)),
+        *((_STEPS[step.kind], show.count(step.clocks), f"{step.rows:,} rows") for step in outcome.steps),
     ]
-    rows += [(f"  {step.kind}", show.count(step.clocks), f"{step.rows:,} rows") for step in outcome.steps]
     return [show.heading("Clocks"), show.pairs(rows), Text("")]

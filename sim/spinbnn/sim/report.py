@@ -19,6 +19,8 @@ from spinbnn.sim import show
 from spinbnn.sim.charts import accuracy_chart, column_chart, share_chart
 from spinbnn.sim.job_report import JobReport, accuracy_text, bank_text
 from spinbnn.sim.spec import RunResult
+from spinbnn.sim.timeline import Timeline
+from spinbnn.sim.timeline_chart import shown_batches, timeline_chart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,8 @@ def to_html(report: Report) -> str:
         "stalled": stalled,
         "accuracy": [accuracy_chart(fraction, title=name) for name, fraction in report.accuracies],
     }
+    # Only a run whose clocks are predicted has a timeline that is its own.
+    timeline = None if result.run_clocks_predicted is None else Timeline.of_job(report.job)
     page = environment.get_template("report.html")
     return page.render(
         report=report,
@@ -180,6 +184,9 @@ def to_html(report: Report) -> str:
         result=result,
         document=report.to_dict(),
         charts=charts,
+        timeline=timeline,
+        timeline_chart=None if timeline is None else timeline_chart(timeline),
+        timeline_batches=() if timeline is None else shown_batches(timeline),
         probability_unit=2**PROBABILITY_BITS,
     )
 

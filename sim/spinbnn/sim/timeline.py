@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.network import Network
-from spinbnn.golden.placement import LayerPlacement, Placement
+from spinbnn.golden.placement import LayerPlacement, Placement, place
 from spinbnn.sim.engine_schedule import STALLS, LayerClocks
 from spinbnn.sim.model import Step
-from spinbnn.sim.schedule import RunClocks
+from spinbnn.sim.schedule import RunClocks, predict_run_clocks
+from spinbnn.sim.spec import RunJob
+from spinbnn.sim.stalls import stream_pauses
 
 MEANINGS = {
     "input": "the images are not loaded yet",
@@ -286,6 +288,15 @@ class Timeline:
     placement: Placement
     run: RunClocks
     steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def of_job(cls, job: RunJob) -> Timeline:
+        """Return the timeline of a job's run, without what is done before it; only clocks are computed."""
+        placement, images = place(job.network, job.geometry), len(job.images)
+        pauses = stream_pauses(job.stalls, job.network, placement, images)
+        pulse_clocks = job.activation_point.pulse_clocks
+        run = predict_run_clocks(job.network, placement, images, pulse_clocks, pauses)
+        return cls(job.network, placement, run)
 
     @property
     def batches(self) -> int:

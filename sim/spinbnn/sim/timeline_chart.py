@@ -34,12 +34,12 @@ def timeline_chart(timeline: Timeline) -> Markup:
     clocks = timeline.stalls[: len(batches)].sum(axis=(0, 1))
     causes = [cause for index, cause in enumerate(STALLS) if clocks[index]]
     names = ["images", *timeline.names, "results"]
-    axis = ticks(batches[-1].results.last)
+    end = batches[-1].results.last
     bottom = _TOP + _ROW * len(names)
-    height = bottom + _AXIS + _LEGEND_LINE * ((len(causes) + 2) // 2)
-    drawing = _Drawing(axis[-1], timeline)
+    height = bottom + _AXIS + _LEGEND_LINE * (1 + len(causes))
+    drawing = _Drawing(end, timeline)
     parts = [f'<svg class="timeline" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="Timeline">']
-    parts += _axis(axis, bottom)
+    parts += _axis(end, bottom)
     for row, name in enumerate(names):
         short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
         y = _TOP + _ROW * row + _BAR - 3
@@ -49,15 +49,16 @@ def timeline_chart(timeline: Timeline) -> Markup:
     return Markup("".join([*parts, *_legend(causes, bottom + _AXIS), "</svg>"]))
 
 
-def _axis(axis: Sequence[float], bottom: int) -> list[str]:
+def _axis(end: int, bottom: int) -> list[str]:
     parts = []
-    for tick in axis:
-        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * tick / axis[-1]
-        anchor = "end" if tick == axis[-1] else "middle"
+    for tick in ticks(end):
+        if tick > end:
+            break
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * tick / end
+        anchor = "end" if x > _WIDTH - 3 * _RIGHT else "middle"
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"/>')
         parts.append(
-            f'<text class="axis" x="{min(x, _WIDTH):.1f}" y="{bottom + 13}" '
-            f'text-anchor="{anchor}">{tick:,g}</text>'
+            f'<text class="axis" x="{x:.1f}" y="{bottom + 13}" text-anchor="{anchor}">{tick:,g}</text>'
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle:.0f}" y="{bottom + 27}" text-anchor="middle">clock</text>')
@@ -81,12 +82,12 @@ class _Drawing:
 
     Parameters
     ----------
-    end : float
+    end : int
         Last clock of the axis.
     timeline : Timeline
     """
 
-    def __init__(self, end: float, timeline: Timeline) -> None:
+    def __init__(self, end: int, timeline: Timeline) -> None:
         self._scale = (_WIDTH - _LEFT - _RIGHT) / end
         self._timeline = timeline
 

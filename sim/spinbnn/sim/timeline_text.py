@@ -73,16 +73,15 @@ def _places(timeline: Timeline, layers: tuple[LayerTime, ...]) -> list[Renderabl
 def _place(timeline: Timeline, layer: int, stall: Stall) -> str:
     if stall.cause == "input":
         return "before its first beat"
-    loops, inside = timeline.loops[layer], stall.cause == "operand"
-    level = "step" if inside else "group"
-    first, last = (loops.where(beat, level) for beat in (stall.first, stall.last))
-    if not inside:
-        first, last = (f"the end of {text}" if text else "its end" for text in (first, last))
-    first = first or "its first beat"
-    if stall.waits == 1:
-        return f"at {first}"
-    between = f"between {first} and {last}" if first != last else f"at {first}"
-    return f"{stall.waits:,} times {between}"
+    loops, beats = timeline.loops[layer], (stall.first, stall.last)
+    if stall.cause == "operand":
+        first, last = (loops.where(beat) or "its beat" for beat in beats)
+        place = f"at {first}" if first == last else f"from {first} to {last}"
+    else:  # waits for the last beat of a group
+        first, last = (loops.where(beat, "group") for beat in beats)
+        one = f"at the end of {first}" if first else "at its end"
+        place = one if first == last else f"at the ends of {first} to {last}"
+    return place if stall.waits == 1 else f"{stall.waits:,} times {place}"
 
 
 def _meanings(timeline: Timeline) -> list[RenderableType]:
