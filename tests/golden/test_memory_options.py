@@ -160,6 +160,17 @@ def test_differential_cells_bear_one_wrong_cell_if_the_amplifier_leans_to_the_ri
     assert array.counters["tied_reads"].tolist() == [1, 0]
 
 
+def test_the_mismatch_of_a_bank_lies_in_order_whatever_its_slices() -> None:
+    """Its words are what software writes into the table, half by half."""
+    geometry = Geometry(3, 72, rows=2, memory=MemoryOptions(differential=True))
+    mismatch = Chip(5).sense_mismatch(geometry)
+    halves = mismatch.view("<u4")
+    assert mismatch.shape == (3, 2)
+    assert halves.shape == (3, 4)
+    for bank, half in ((0, 0), (1, 1), (2, 2)):
+        assert halves[bank, half] == int(mismatch[bank, half // 2]) >> 32 * (half % 2) & 0xFFFFFFFF
+
+
 def test_a_stuck_cell_keeps_its_value_whatever_is_done() -> None:
     array = MramArray(
         Geometry(2, 64, rows=16, memory=MemoryOptions(variability=True, ageing=True)),

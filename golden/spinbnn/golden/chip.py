@@ -112,7 +112,7 @@ class Chip:
         generators = KeyedGenerators(
             self.seed, np.arange(geometry.banks, dtype=np.uint64) | np.uint64(SENSE_KEY)
         )
-        words = generators.draw(mismatch_slices(geometry)).T
+        words = np.ascontiguousarray(generators.draw(mismatch_slices(geometry)).T)
         amplifiers: Words = words & pack(np.ones(geometry.code_bits, dtype=np.uint8))
         return amplifiers
 
