@@ -1,0 +1,350 @@
+"""Layers compiled for this machine: what `sums` and `network` compute in NumPy, on all cores.
+
+The kernels are C++ (kernels.cpp), built once by the compiler that Verilator needs too, and kept in the user's
+cache. Where there is no compiler NumPy computes, with the same results. The environment says which:
+
+``SPINBNN_KERNELS``
+    ``auto`` (the default): compiled where a call is worth it and there is a compiler. ``compiled``: always,
+    and an error without a compiler. ``numpy``: never.
+``SPINBNN_THREADS``
+    Threads of a call; by default one for each core that the process may use.
+``CXX``
+    The compiler, ``g++`` by default.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinbnn.golden.encoding import Bits, Words, unpack, words_for
+from spinbnn.golden.errors import KernelError
+from spinbnn.golden.layers import Affine, Conv, Dense, Ints, MultiThreshold, Threshold, integer_shape
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread")
+
+# Binary multiply-accumulates from which a call is worth it: NumPy takes about a millisecond for them.
+WORTHWHILE = 2**26
+
+_LANES = 16
+_POOLINGS = {"max": 1, "sum": 2, "or": 3}
+_POINTERS = ("term_plane", "term_weights", "term_factor", "weights", "base", "threshold", "flip")
+# Of kernels.cpp's `Layer`, in its order.
+_FIELDS = (
+    *("height", "width", "channels", "kernel_height", "kernel_width", "stride_down", "stride_across"),
+    *("top", "left", "bottom", "right", "fill", "planes", "sum_height", "sum_width", "neurons"),
+    *("terms", "term_plane", "term_weights", "term_factor", "weights", "base", "base_of_positions"),
+    *("relu", "pooling", "pool_height", "pool_width", "pool_down", "pool_across"),
+    *("out_height", "out_width", "thresholds", "threshold", "flip", "low", "mask"),
+)
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_void_p if name in _POINTERS else ctypes.c_int64) for name in _FIELDS)
+
+
+def chosen(operations: int) -> bool:
+    """Return whether a call of so many binary multiply-accumulates is to be compiled.
+
+    Raises
+    ------
+    KernelError
+        If the environment asks for kernels that cannot be built, or for something unknown.
+    """
+    choice = os.environ.get("SPINBNN_KERNELS", "auto")
+    if choice not in ("auto", "compiled", "numpy"):
+        raise KernelError(f"SPINBNN_KERNELS must be auto, compiled or numpy, not {choice!r}")
+    if choice == "compiled":
+        library()
+        return True
+    return choice == "auto" and operations >= WORTHWHILE and available()
+
+
+def available() -> bool:
+    """Return whether the kernels are built, or could be just now."""
+    try:
+        library()
+    except KernelError:
+        return False
+    return True
+
+
+@cache
+def _attempt() -> ctypes.CDLL | KernelError:
+    try:
+        loaded = ctypes.CDLL(str(_built()))
+    except subprocess.CalledProcessError as error:
+        return KernelError(f"the kernels do not compile: {error.stderr.strip().splitlines()[:1]}")
+    except OSError as error:
+        return KernelError(f"the kernels cannot be built: {error}")
+    loaded.spinbnn_layer.restype = None
+    loaded.spinbnn_layer.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)
+    loaded.spinbnn_popcount_loop.restype = ctypes.c_uint32
+    loaded.spinbnn_popcount_loop.argtypes = (ctypes.c_int64,)
+    return loaded
+
+
+def library() -> ctypes.CDLL:
+    """Return the compiled kernels, building them if they are not in the cache.
+
+    Raises
+    ------
+    KernelError
+        If they cannot be built.
+    """
+    loaded = _attempt()
+    if isinstance(loaded, KernelError):
+        raise loaded
+    return loaded
+
+
+def _built() -> Path:
+    """Return the library's file, whose name has the hash of all that it depends on."""
+    command = [*shlex.split(os.environ.get("CXX", "g++")), *FLAGS]
+    version = _output([command[0], "--version"])
+    made_of = "\n".join([SOURCE.read_text(encoding="utf-8"), *command, version, _processor()])
+    name = f"kernels-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
+    folder = _writable(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spinbnn")
+    if (folder / name).exists():
+        return folder / name
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        _output([*command, str(SOURCE), "-o", f"{scratch}/{name}"])
+        # Published by renaming: other processes see it whole or not at all.
+        return (Path(scratch) / name).replace(folder / name)
+
+
+def _writable(folder: Path) -> Path:
+    """Return a folder, or where nothing can be written there, one for this process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="spinbnn-"))
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _processor() -> str:
+    """Return what the code is compiled for: the processor's instructions, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    flags = [line for line in lines if line.startswith(("flags", "Features"))]
+    return flags[0] if flags else platform.processor()
+
+
+def threads() -> int:
+    """Return the number of threads of a call.
+
+    Raises
+    ------
+    KernelError
+        If the environment asks for something that is no number of threads.
+    """
+    asked = os.environ.get("SPINBNN_THREADS")
+    if asked is None:
+        return len(os.sched_getaffinity(0))
+    if not asked.isdecimal() or int(asked) < 1:
+        raise KernelError(f"SPINBNN_THREADS must be a positive integer, not {asked!r}")
+    return int(asked)
+
+
+class Kernel:
+    """A layer, laid out for the compiled kernels.
+
+    Parameters
+    ----------
+    layer : Dense or Conv
+    bits : int
+        Bits of an input's code.
+    kind : {"bipolar", "unsigned", "signed"}
+
+    Raises
+    ------
+    KernelError
+        If the kernels cannot be built.
+
+    Notes
+    -----
+    With K elements of +1 and -1 in x and w, ``x . w = K - 2 * popcount(x ^ w)``. A plane of 0 and 1 gives
+    ``x . w = popcount(w) - popcount(x ^ w)``. So any sum of planes is a constant of the neuron, and a factor
+    times the differing bits for each pair of planes that meet.
+    """
+
+    def __init__(self, layer: Dense | Conv, bits: int, kind: str) -> None:
+        self._function = library().spinbnn_layer
+        weights, terms = _terms(layer, bits, kind)
+        numbers = _geometry(layer) | {"planes": bits, "terms": len(terms)}
+        base = _base(weights, terms) if kind != "bipolar" else _bipolar_base(layer)
+        numbers["base_of_positions"] = int(base.ndim == 2)
+        # ctypes keeps no reference to what its pointers point to.
+        self._arrays: dict[str, NDArray[Any]] = {
+            "term_plane": np.array([term.plane for term in terms], dtype=np.int64),
+            "term_weights": np.array([term.weights for term in terms], dtype=np.int64),
+            "term_factor": np.array([term.factor for term in terms], dtype=np.int64),
+            "weights": _interleaved(weights, layer.sum_length),
+            "base": base,
+        }
+        head = layer.head
+        self._codes = not isinstance(head, Affine)
+        if isinstance(head, Threshold | MultiThreshold):
+            thresholds = np.ascontiguousarray(np.atleast_2d(head.values))
+            self._arrays |= {"threshold": thresholds, "flip": head.flip.astype(np.uint8)}
+            low, mask = (head.low, 2**head.bits - 1) if isinstance(head, MultiThreshold) else (0, 1)
+            numbers |= {"thresholds": len(thresholds), "low": low, "mask": mask}
+        pointers = {name: array.ctypes.data for name, array in self._arrays.items()}
+        self._fields = _Layer(**numbers, **pointers)
+        self._shapes = (layer.inputs, integer_shape(layer), layer.outputs)
+
+    def __call__(
+        self, x: NDArray[np.uint8], residual: Ints | None = None, *, keep_sums: bool = True
+    ) -> tuple[Ints | None, Bits | None]:
+        """Compute the layer.
+
+        Parameters
+        ----------
+        x : uint8 [n, inputs]
+            Codes, each below ``2**bits``.
+        residual : int32 [n, pixels, N], optional
+            Integers that are added before the head.
+        keep_sums : bool
+
+        Returns
+        -------
+        sums : int32 [n, pixels, N], or None if they are not kept
+            The integers that the head meets.
+        codes : uint8 [n, outputs], or None without thresholds
+        """
+        images, (inputs, (height, width, neurons), outputs) = len(x), self._shapes
+        # The kernels trust what they are given.
+        assert x.dtype == np.uint8
+        assert x.shape == (images, inputs)
+        x = np.ascontiguousarray(x)
+        shape = (images, height * width, neurons)
+        if residual is not None:
+            assert residual.dtype == np.int32
+            assert residual.shape == shape
+            residual = np.ascontiguousarray(residual)
+        sums = np.empty(shape, dtype=np.int32) if keep_sums else None
+        codes = np.empty((images, outputs), dtype=np.uint8) if self._codes else None
+        arrays = [None if array is None else array.ctypes.data for array in (x, residual, sums, codes)]
+        self._function(ctypes.byref(self._fields), images, *arrays, threads())
+        return sums, codes
+
+
+class _Term(NamedTuple):
+    """A plane of the inputs that meets a plane of the weights, and what a differing bit adds to the sum."""
+
+    plane: int
+    weights: int
+    factor: int
+
+
+def _terms(layer: Dense | Conv, bits: int, kind: str) -> tuple[Words, list[_Term]]:
+    """Return the planes of a layer's weights, uint64 [Q, N, S], and what they meet."""
+    weights = layer.weights.reshape(-1, *layer.weights.shape[-2:])
+    count = len(weights)
+    odd = layer.odd_plane_weights if isinstance(layer, Conv) else None
+    if odd is not None:
+        weights = np.concatenate([weights, odd.reshape(weights.shape)])
+    terms = []
+    for plane in range(bits):
+        place = -1 << plane if kind != "bipolar" else -2
+        if kind == "signed" and plane == bits - 1:
+            place = 1 << plane
+        first = count if odd is not None and plane % 2 else 0
+        terms += [_Term(plane, first + q, place << shift) for q, shift in enumerate(layer.weight_shifts)]
+    return weights, terms
+
+
+def _base(weights: Words, terms: list[_Term]) -> Ints:
+    """Return the sums, int32 [N], of inputs whose differing bits are none, for planes of 0 and 1."""
+    ones = np.bitwise_count(weights).sum(axis=-1, dtype=np.int64)
+    base = sum((-term.factor * ones[term.weights] for term in terms), np.zeros_like(ones[0]))
+    return base.astype(np.int32)
+
+
+def _bipolar_base(layer: Dense | Conv) -> Ints:
+    """Return the sums of inputs whose differing bits are none, int32 [N] or, padded with 0, [positions, N].
+
+    A padding pixel of 0 is taken as -1: the weights that it meets are added.
+    """
+    place = sum(1 << shift for shift in layer.weight_shifts)
+    base = np.full(layer.neurons, layer.sum_length * place, dtype=np.int32)
+    if isinstance(layer, Dense) or layer.pad_value or not any(layer.padding):
+        return base
+    bits = unpack(layer.weights, layer.sum_length).reshape(
+        len(layer.weight_shifts), layer.neurons, -1, layer.input_shape[2]
+    )
+    taps = 2 * bits.sum(axis=-1, dtype=np.int32) - np.int32(layer.input_shape[2])
+    shifts = np.array(layer.weight_shifts, dtype=np.int32)[:, np.newaxis, np.newaxis]
+    added: Ints = base + _outside(layer) @ (taps << shifts).sum(axis=0, dtype=np.int32).T
+    return np.ascontiguousarray(added)
+
+
+def _outside(layer: Conv) -> Ints:
+    """Return which pixels of each window are padding, 0 or 1, int32 [positions, pixels of the kernel]."""
+    outside = []
+    for axis in (0, 1):
+        first = np.arange(layer.sum_shape[axis])[:, np.newaxis] * layer.stride[axis] - layer.padding[axis]
+        pixel = first + np.arange(layer.kernel[axis])
+        outside.append((pixel < 0) | (pixel >= layer.input_shape[axis]))
+    down, across = outside
+    either = down[:, np.newaxis, :, np.newaxis] | across[np.newaxis, :, np.newaxis, :]
+    return either.reshape(len(down) * len(across), -1).astype(np.int32)
+
+
+def _interleaved(weights: Words, length: int) -> NDArray[np.uint32]:
+    """Return words of weights, uint32 [Q, blocks of 16 neurons, words, 16], of uint64 [Q, N, S]."""
+    planes, neurons, _ = weights.shape
+    words = np.ascontiguousarray(weights).astype("<u8", copy=False).view(np.uint32)
+    words = words[..., : words_for(length, 32)]
+    padded = np.zeros((planes, words_for(neurons, _LANES) * _LANES, words.shape[-1]), dtype=np.uint32)
+    padded[:, :neurons] = words
+    blocks = padded.reshape(planes, -1, _LANES, words.shape[-1])
+    return _aligned(blocks.swapaxes(2, 3))
+
+
+def _aligned(array: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return a contiguous copy that begins at a multiple of 64 bytes, as vectors do."""
+    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64
+    copy = memory[first : first + array.nbytes].view(np.uint32).reshape(array.shape)
+    copy[:] = array
+    return copy
+
+
+def _geometry(layer: Dense | Conv) -> dict[str, int]:
+    """Return the geometry of a layer; a fully connected one is a map of one pixel."""
+    if isinstance(layer, Dense):
+        names = ("height", "width", "kernel_height", "kernel_width", "stride_down", "stride_across")
+        names += ("sum_height", "sum_width", "out_height", "out_width")
+        one = dict.fromkeys(names, 1)
+        return one | {"channels": layer.inputs, "neurons": layer.neurons, "relu": int(layer.relu)}
+    numbers = dict(zip(("height", "width", "channels"), layer.input_shape, strict=True))
+    numbers |= zip(("kernel_height", "kernel_width"), layer.kernel, strict=True)
+    numbers |= zip(("stride_down", "stride_across"), layer.stride, strict=True)
+    numbers |= zip(("top", "left", "bottom", "right"), layer.padding, strict=True)
+    numbers |= zip(("sum_height", "sum_width"), layer.sum_shape, strict=True)
+    numbers |= zip(("out_height", "out_width"), layer.output_shape[:2], strict=True)
+    if layer.pool is not None:
+        numbers |= {"pooling": _POOLINGS[layer.pool.kind]}
+        numbers |= zip(("pool_height", "pool_width"), layer.pool.size, strict=True)
+        numbers |= zip(("pool_down", "pool_across"), layer.pool.stride, strict=True)
+    fill = int(layer.pad_value == 1)
+    return numbers | {"neurons": layer.neurons, "relu": int(layer.relu), "fill": fill}
