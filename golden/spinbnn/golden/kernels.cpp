@@ -41,7 +41,7 @@ struct Layer {
     int64_t terms;
     const int64_t *term_plane, *term_weights, *term_factor;
     const uint32_t *weights;              // [weight plane][block of 16 neurons][word][neuron]
-    const int32_t *base;                  // [neurons], or [sum position][neurons]
+    const int32_t *base;                  // [neurons] or [sum position][neurons], in whole blocks
     int64_t base_of_positions;
     int64_t relu;
     int64_t pooling, pool_height, pool_width, pool_down, pool_across;
@@ -86,6 +86,10 @@ inline uint64_t plane_of(const uint8_t *codes, int64_t p) {
 
 // Copy `count` bits to where zeros are. Both ends may be touched up to a word further.
 inline void copy_bits(uint64_t *to, int64_t to_bit, const uint64_t *from, int64_t from_bit, int64_t count) {
+    if ((to_bit | from_bit | count) % 64 == 0) {
+        std::memcpy(to + to_bit / 64, from + from_bit / 64, count / 8);
+        return;
+    }
     for (int64_t done = 0; done < count; done += 64) {
         const int64_t source = from_bit + done, target = to_bit + done;
         const int64_t word = source / 64, right = source % 64, left = target % 64;
@@ -164,13 +168,16 @@ struct Worker {
                     differing[i] += popcount(w[k] ^ x[i * 2 * slices * l.planes + k]);
             for (int64_t i = 0; i < COUNT; i++) total[i] += differing[i] * (uint32_t)l.term_factor[term];
         }
-        const int64_t neuron = block * LANES, lanes = std::min(LANES, l.neurons - neuron);
+        const int64_t neuron = block * LANES;
+        const int64_t room = std::min(LANES, l.neurons - neuron);
         for (int64_t i = 0; i < COUNT; i++) {
             const int64_t position = l.base_of_positions ? (first + i) % positions : 0;
-            Vector offset = {};
-            std::memcpy(&offset, l.base + position * l.neurons + neuron, lanes * sizeof(int32_t));
-            offset += total[i];
-            std::memcpy(sums + (first + i) * l.neurons + neuron, &offset, lanes * sizeof(int32_t));
+            total[i] += ((const Vector *)l.base)[position * blocks + block];
+            int32_t *to = sums + (first + i) * l.neurons + neuron;
+            if (room == LANES)
+                std::memcpy(to, &total[i], sizeof(Vector));
+            else
+                std::memcpy(to, &total[i], room * sizeof(int32_t));
         }
     }
 
@@ -188,6 +195,7 @@ struct Worker {
     // The largest or the sum of each window of a map.
     template <typename T>
     void pool(const T *map, T *to) const {
+        const int64_t neurons = l.neurons;
         for (int64_t y = 0; y < l.out_height; y++)
             for (int64_t x = 0; x < l.out_width; x++, to += l.neurons)
                 for (int64_t i = 0; i < l.pool_height * l.pool_width; i++) {
@@ -197,22 +205,35 @@ struct Worker {
                     if (i == 0)
                         std::copy(pixel, pixel + l.neurons, to);
                     else if (l.pooling == SUM)
-                        for (int64_t n = 0; n < l.neurons; n++) to[n] += pixel[n];
+                        for (int64_t n = 0; n < neurons; n++) to[n] += pixel[n];
                     else
-                        for (int64_t n = 0; n < l.neurons; n++) to[n] = std::max(to[n], pixel[n]);
+                        for (int64_t n = 0; n < neurons; n++) to[n] = std::max(to[n], pixel[n]);
                 }
     }
 
     void activate(const int32_t *sums, int64_t pixels, int8_t *to) const {
-        for (; pixels; pixels--, sums += l.neurons, to += l.neurons) {
-            for (int64_t n = 0; n < l.neurons; n++) to[n] = sums[n] >= l.threshold[n];
-            for (int64_t t = 1; t < l.thresholds; t++) {
-                const int32_t *threshold = l.threshold + t * l.neurons;
-                for (int64_t n = 0; n < l.neurons; n++) to[n] = (int8_t)(to[n] + (sums[n] >= threshold[n]));
-            }
-            for (int64_t n = 0; n < l.neurons; n++)
-                to[n] = (int8_t)(l.low + (l.flip[n] ? l.thresholds - to[n] : to[n]));
+        for (; pixels; pixels--, sums += l.neurons, to += l.neurons)
+            if (l.thresholds == 1)
+                activate_bits(sums, l.threshold, l.flip, to, l.neurons, (int8_t)l.low);
+            else
+                activate_codes(sums, to);
+    }
+
+    // The bytes written might be those of any field: only arguments that nothing aliases make vectors of a loop.
+    static void activate_bits(const int32_t *__restrict sums, const int32_t *__restrict threshold,
+                              const uint8_t *__restrict flip, int8_t *__restrict to, int64_t neurons, int8_t low) {
+        for (int64_t n = 0; n < neurons; n++) to[n] = (int8_t)(low + ((sums[n] >= threshold[n]) ^ flip[n]));
+    }
+
+    void activate_codes(const int32_t *__restrict sums, int8_t *__restrict to) const {
+        const int64_t neurons = l.neurons, thresholds = l.thresholds, low = l.low;
+        const uint8_t *__restrict flip = l.flip;
+        for (int64_t n = 0; n < neurons; n++) to[n] = 0;
+        for (int64_t t = 0; t < thresholds; t++) {
+            const int32_t *__restrict threshold = l.threshold + t * neurons;
+            for (int64_t n = 0; n < neurons; n++) to[n] = (int8_t)(to[n] + (sums[n] >= threshold[n]));
         }
+        for (int64_t n = 0; n < neurons; n++) to[n] = (int8_t)(low + (flip[n] ? thresholds - to[n] : to[n]));
     }
 
     // Compute some images; `residual`, `sums` and `bits` may be null.
@@ -238,7 +259,8 @@ struct Worker {
             auto *to = (int8_t *)bits + image * outputs * l.neurons;
             activate(result + image * pixels * l.neurons, pixels, l.pooling == OR ? activations.data() : to);
             if (l.pooling == OR) pool(activations.data(), to);
-            for (int64_t i = 0; i < outputs * l.neurons; i++) to[i] &= (int8_t)l.mask;
+            if (l.low)  // negative numbers, in two's complement
+                for (int64_t i = 0, count = outputs * l.neurons, mask = l.mask; i < count; i++) to[i] &= (int8_t)mask;
         }
     }
 };

@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-strict-aliasing", "-fPIC", 
 # Binary multiply-accumulates from which a call is worth it: NumPy takes about a millisecond for them.
 WORTHWHILE = 2**26
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
 _LANES = 16
 _POOLINGS = {"max": 1, "sum": 2, "or": 3}
 _POINTERS = ("term_plane", "term_weights", "term_factor", "weights", "base", "threshold", "flip")
@@ -46,6 +48,11 @@ _FIELDS = (
     *("terms", "term_plane", "term_weights", "term_factor", "weights", "base", "base_of_positions"),
     *("relu", "pooling", "pool_height", "pool_width", "pool_down", "pool_across"),
     *("out_height", "out_width", "thresholds", "threshold", "flip", "low", "mask"),
+)
+# Of which a fully connected layer, a map of one pixel, has one.
+_ONES = (
+    *("height", "width", "kernel_height", "kernel_width", "stride_down", "stride_across"),
+    *("sum_height", "sum_width", "out_height", "out_width"),
 )
 
 
@@ -198,7 +205,7 @@ class Kernel:
             "term_weights": np.array([term.weights for term in terms], dtype=np.int64),
             "term_factor": np.array([term.factor for term in terms], dtype=np.int64),
             "weights": _interleaved(weights, layer.sum_length),
-            "base": base,
+            "base": _in_blocks(base),
         }
         head = layer.head
         self._codes = not isinstance(head, Affine)
@@ -294,7 +301,7 @@ def _bipolar_base(layer: Dense | Conv) -> Ints:
     taps = 2 * bits.sum(axis=-1, dtype=np.int32) - np.int32(layer.input_shape[2])
     shifts = np.array(layer.weight_shifts, dtype=np.int32)[:, np.newaxis, np.newaxis]
     added: Ints = base + _outside(layer) @ (taps << shifts).sum(axis=0, dtype=np.int32).T
-    return np.ascontiguousarray(added)
+    return added
 
 
 def _outside(layer: Conv) -> Ints:
@@ -311,30 +318,32 @@ def _outside(layer: Conv) -> Ints:
 
 def _interleaved(weights: Words, length: int) -> NDArray[np.uint32]:
     """Return words of weights, uint32 [Q, blocks of 16 neurons, words, 16], of uint64 [Q, N, S]."""
-    planes, neurons, _ = weights.shape
-    words = np.ascontiguousarray(weights).astype("<u8", copy=False).view(np.uint32)
-    words = words[..., : words_for(length, 32)]
-    padded = np.zeros((planes, words_for(neurons, _LANES) * _LANES, words.shape[-1]), dtype=np.uint32)
-    padded[:, :neurons] = words
-    blocks = padded.reshape(planes, -1, _LANES, words.shape[-1])
-    return _aligned(blocks.swapaxes(2, 3))
+    halves = np.ascontiguousarray(weights).astype("<u8", copy=False).view(np.uint32)
+    halves = halves[..., : words_for(length, 32)]
+    return _aligned(_in_blocks(halves.swapaxes(1, 2)).swapaxes(1, 2))
 
 
-def _aligned(array: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def _in_blocks(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """Return an array, [..., N], filled up with 0 to [..., blocks, 16]."""
+    neurons = array.shape[-1]
+    padded = np.zeros((*array.shape[:-1], words_for(neurons, _LANES) * _LANES), dtype=array.dtype)
+    padded[..., :neurons] = array
+    return _aligned(padded.reshape(*array.shape[:-1], -1, _LANES))
+
+
+def _aligned(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
     """Return a contiguous copy that begins at a multiple of 64 bytes, as vectors do."""
     memory = np.empty(array.nbytes + 64, dtype=np.uint8)
     first = -memory.ctypes.data % 64
-    copy = memory[first : first + array.nbytes].view(np.uint32).reshape(array.shape)
-    copy[:] = array
+    copy = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
     return copy
 
 
 def _geometry(layer: Dense | Conv) -> dict[str, int]:
-    """Return the geometry of a layer; a fully connected one is a map of one pixel."""
+    """Return the geometry of a layer, as `_Layer` names it."""
     if isinstance(layer, Dense):
-        names = ("height", "width", "kernel_height", "kernel_width", "stride_down", "stride_across")
-        names += ("sum_height", "sum_width", "out_height", "out_width")
-        one = dict.fromkeys(names, 1)
+        one = dict.fromkeys(_ONES, 1)
         return one | {"channels": layer.inputs, "neurons": layer.neurons, "relu": int(layer.relu)}
     numbers = dict(zip(("height", "width", "channels"), layer.input_shape, strict=True))
     numbers |= zip(("kernel_height", "kernel_width"), layer.kernel, strict=True)
