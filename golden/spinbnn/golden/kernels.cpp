@@ -108,6 +108,7 @@ struct Worker {
     std::vector<uint8_t> codes;     // a row of the padded map
     std::vector<uint64_t> rows;     // [plane][y][row word]
     std::vector<uint64_t> windows;  // [window][plane][slice]
+    std::vector<uint32_t> interleaved;  // a block of windows
     std::vector<int32_t> integers, pooled;
     std::vector<int8_t> activations;
 
@@ -125,6 +126,7 @@ struct Worker {
           codes(64 * row_words),
           rows(l.planes * padded_height * row_words + 1),
           windows(images * positions * l.planes * slices + 1),
+          interleaved(BLOCK * l.planes * words),
           integers(images * positions * l.neurons),
           pooled(images * outputs * l.neurons),
           activations(positions * l.neurons) {}
@@ -154,18 +156,26 @@ struct Worker {
                     }
     }
 
-    // The sums of COUNT windows and a block of neurons.
+    // Put the words of COUNT windows side by side, so that one address leads to them all: [plane][word][window].
     template <int64_t COUNT>
-    void sums_of(int64_t first, int64_t block, int32_t *sums) const {
-        const auto *inputs = (const uint32_t *)&windows[first * l.planes * slices];
+    void interleave(int64_t first, uint32_t *to) const {
+        const auto *from = (const uint32_t *)&windows[first * l.planes * slices];
+        for (int64_t p = 0; p < l.planes; p++, from += 2 * slices)
+            for (int64_t k = 0; k < words; k++)
+                for (int64_t i = 0; i < COUNT; i++) *to++ = from[i * l.planes * 2 * slices + k];
+    }
+
+    // The sums of COUNT windows, interleaved, and a block of neurons.
+    template <int64_t COUNT>
+    void sums_of(const uint32_t *inputs, int64_t first, int64_t block, int32_t *sums) const {
         Vector total[COUNT] = {};
         for (int64_t term = 0; term < l.terms; term++) {
-            const uint32_t *x = inputs + 2 * slices * l.term_plane[term];
+            const uint32_t *x = inputs + l.term_plane[term] * words * COUNT;
             const auto *w = (const Vector *)l.weights + (l.term_weights[term] * blocks + block) * words;
             Vector differing[COUNT] = {};
-            for (int64_t k = 0; k < words; k++)
-                for (int64_t i = 0; i < COUNT; i++)
-                    differing[i] += popcount(w[k] ^ x[i * 2 * slices * l.planes + k]);
+#pragma GCC unroll 2
+            for (int64_t k = 0; k < words; k++, x += COUNT)
+                for (int64_t i = 0; i < COUNT; i++) differing[i] += popcount(w[k] ^ x[i]);
             for (int64_t i = 0; i < COUNT; i++) total[i] += differing[i] * (uint32_t)l.term_factor[term];
         }
         const int64_t neuron = block * LANES;
@@ -181,13 +191,16 @@ struct Worker {
         }
     }
 
-    void all_sums(int64_t count, int32_t *sums) const {
+    void all_sums(int64_t count, int32_t *sums) {
+        const int64_t size = l.planes * words;  // of a window
         for (int64_t begin = 0; begin < count; begin += BLOCK) {
-            const int64_t end = std::min(count, begin + BLOCK);
+            const int64_t end = std::min(count, begin + BLOCK), whole = end - (end - begin) % ROWS;
+            uint32_t *inputs = interleaved.data() - begin * size;
+            for (int64_t i = begin; i < whole; i += ROWS) interleave<ROWS>(i, inputs + i * size);
+            for (int64_t i = whole; i < end; i++) interleave<1>(i, inputs + i * size);
             for (int64_t block = 0; block < blocks; block++) {
-                int64_t first = begin;
-                for (; first + ROWS <= end; first += ROWS) sums_of<ROWS>(first, block, sums);
-                for (; first < end; first++) sums_of<1>(first, block, sums);
+                for (int64_t i = begin; i < whole; i += ROWS) sums_of<ROWS>(inputs + i * size, i, block, sums);
+                for (int64_t i = whole; i < end; i++) sums_of<1>(inputs + i * size, i, block, sums);
             }
         }
     }
