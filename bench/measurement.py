@@ -44,6 +44,10 @@ class Measurement:
         return None if self.target is None else self.ratio >= self.target
 
 
+class NotMeasuredError(Exception):
+    """What a benchmark raises, in one line, when something that it compares is not installed."""
+
+
 Benchmark = Callable[[], Measurement]
 
 

@@ -8,8 +8,8 @@ cache. Where there is no compiler NumPy computes, with the same results. The env
     and an error without a compiler. ``numpy``: never.
 ``SPINBNN_THREADS``
     Threads of a call; by default one for each core that the process may use.
-``CXX``
-    The compiler, ``g++`` by default.
+``CXX``, ``CXXFLAGS``
+    The compiler, ``g++`` by default, and options behind our own.
 """
 
 import ctypes
@@ -118,6 +118,7 @@ def library() -> ctypes.CDLL:
 def _built() -> Path:
     """Return the library's file, whose name has the hash of all that it depends on."""
     command = [*shlex.split(os.environ.get("CXX", "g++")), *FLAGS]
+    command += shlex.split(os.environ.get("CXXFLAGS", ""))
     version = _output([command[0], "--version"])
     made_of = "\n".join([SOURCE.read_text(encoding="utf-8"), *command, version, _processor()])
     name = f"kernels-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
@@ -282,7 +283,9 @@ def _terms(layer: Dense | Conv, bits: int, kind: str) -> tuple[Words, list[_Term
 def _base(weights: Words, terms: list[_Term]) -> Ints:
     """Return the sums, int32 [N], of inputs whose differing bits are none, for planes of 0 and 1."""
     ones = np.bitwise_count(weights).sum(axis=-1, dtype=np.int64)
-    base = sum((-term.factor * ones[term.weights] for term in terms), np.zeros_like(ones[0]))
+    base = np.zeros_like(ones[0])
+    for term in terms:
+        base -= term.factor * ones[term.weights]
     return base.astype(np.int32)
 
 

@@ -280,11 +280,13 @@ def _walk(
         needed = keep_sums or layer.name in kept or layer is network.layers[-1]
         sums, bits = run(x, residual, keep_sums=needed)
         if layer.name in kept:
+            assert sums is not None
             integers[layer.name] = sums
         if bits is not None and store is not None:
             bits = store(index, bits)
         yield sums, bits
-        x = bits
+        if bits is not None:
+            x = bits
 
 
 def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> list[LayerTrace]:

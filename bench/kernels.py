@@ -1,0 +1,177 @@
+"""The compiled kernels against matrix products, and against the most that this machine's population counts allow."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from bench.measurement import Measurement, NotMeasuredError, best
+from spinbnn.golden import kernels
+from spinbnn.golden.encoding import pack
+from spinbnn.golden.layer_outputs import layer_outputs
+from spinbnn.golden.layers import Affine, Conv, Dense, Layer, operations
+
+NEURONS = 1024
+REPEATS = 25  # a run takes a millisecond
+LOOP_ROUNDS, LOOP_BITS = 1_000_000, 8 * 512  # of kernels.cpp's spinbnn_popcount_loop
+
+
+def torch_of(what: str) -> Any:
+    try:
+        import torch  # noqa: PLC0415 -- optional, and slow to import
+    except ImportError:
+        raise NotMeasuredError(f"{what}: PyTorch is not installed (extra `train`)") from None
+    torch.set_num_threads(kernels.threads())
+    return torch
+
+
+def kernel_of(layer: Layer) -> kernels.Kernel:
+    if not kernels.available():
+        raise NotMeasuredError("the compiled kernels: there is no compiler (g++)")
+    return kernels.Kernel(layer, 1, "bipolar")
+
+
+def limit() -> float:
+    """Return the binary multiply-accumulates a second of all cores if nothing was loaded or stored."""
+    threads = kernels.threads()
+    loop = kernels.library().spinbnn_popcount_loop
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = best(lambda: list(pool.map(loop, [LOOP_ROUNDS] * threads)), REPEATS)
+    return threads * LOOP_ROUNDS * LOOP_BITS / seconds
+
+
+def share(layer: Layer, images: int, seconds: float) -> str:
+    rate = images * operations(layer, 1) / seconds
+    return f"{images / seconds:,.0f} images/s, {rate / limit():.0%} of the popcount limit"
+
+
+def blas() -> str:
+    """Return which kernels NumPy's BLAS runs, and what the environment makes it run."""
+    try:
+        import threadpoolctl  # noqa: PLC0415 -- optional
+    except ImportError:
+        kernel = "of a kernel unknown without threadpoolctl"
+    else:
+        found = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+        kernel = ", ".join(f"{each['internal_api']} {each.get('architecture', '')}" for each in found)
+    forced = [name for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ]
+    return f"BLAS {kernel}" + "".join(f"; {name} IS SET" for name in forced)
+
+
+def dense() -> Dense:
+    weights = pack(np.random.default_rng(1).integers(0, 2, (NEURONS, NEURONS), dtype=np.uint8))
+    head = Affine(np.ones(NEURONS, dtype=np.int32), np.zeros(NEURONS, dtype=np.int32))
+    return Dense("dense", weights, NEURONS, head)
+
+
+def signs(codes: np.ndarray, dtype: type) -> np.ndarray:
+    return 2 * codes.astype(dtype) - 1
+
+
+def dense_operands(images: int) -> tuple[Dense, np.ndarray, np.ndarray]:
+    """Return a layer, its inputs as codes, and its weights as +1 and -1, int8 [inputs, neurons]."""
+    layer = dense()
+    codes = np.random.default_rng(2).integers(0, 2, (images, NEURONS), dtype=np.uint8)
+    bits = np.unpackbits(layer.weights.view(np.uint8), axis=1, bitorder="little")
+    return layer, codes, signs(bits, np.int8).T.copy()
+
+
+def timed(layer: Layer, codes: np.ndarray, expected: np.ndarray) -> float:
+    kernel = kernel_of(layer)
+    sums, _ = kernel(codes)
+    assert sums is not None
+    assert np.array_equal(sums.reshape(expected.shape), expected)
+    return best(lambda: kernel(codes), REPEATS)
+
+
+def against_blas(images: int, target: float | None = None) -> Measurement:
+    layer, codes, matrix = dense_operands(images)
+    x, weights = signs(codes, np.float32), matrix.astype(np.float32)
+    seconds = timed(layer, codes, x @ weights)
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        "compiled kernels, from codes to int32 sums",
+        seconds,
+        "float32 matrix product of NumPy",
+        best(lambda: x @ weights, REPEATS),
+        target,
+        f"{share(layer, images, seconds)}; {blas()}",
+    )
+
+
+def against_numpy(images: int = 1000) -> Measurement:
+    layer, codes, _ = dense_operands(images)
+    sums, _ = layer_outputs(layer, 1, "bipolar", codes)
+    assert sums is not None
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        "compiled kernels, from codes to int32 sums",
+        timed(layer, codes, sums[:, 0]),
+        "the same in NumPy (np.bitwise_count)",
+        best(lambda: layer_outputs(layer, 1, "bipolar", codes)),
+    )
+
+
+def against_int8(images: int, target: float | None = None) -> Measurement:
+    torch = torch_of("dense layers in int8")
+    layer, codes, matrix = dense_operands(images)
+    x, weights = torch.from_numpy(signs(codes, np.int8)), torch.from_numpy(matrix)
+    by_neuron = weights.t().contiguous().t()
+    seconds = timed(layer, codes, torch._int_mm(x, weights).numpy())
+    layouts = [best(lambda w=w: torch._int_mm(x, w), REPEATS) for w in (weights, by_neuron)]
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        "compiled kernels, from codes to int32 sums",
+        seconds,
+        "int8 matrix product of PyTorch (_int_mm), the faster layout of the weights",
+        min(layouts),
+        target,
+        f"{share(layer, images, seconds)}; layouts {layouts[0] * 1e3:.2f} and {layouts[1] * 1e3:.2f} ms",
+    )
+
+
+def convolution(images: int = 64) -> Measurement:
+    torch = torch_of("convolutions in float32")
+    size, channels = 16, 128
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, 2, (channels, 3, 3, channels), dtype=np.uint8)
+    head = Affine(np.ones(channels, dtype=np.int32), np.zeros(channels, dtype=np.int32))
+    layer = Conv(
+        "conv", pack(bits.reshape(channels, -1)), (size, size, channels), (3, 3), head, padding=(1, 1, 1, 1)
+    )
+    codes = rng.integers(0, 2, (images, size, size, channels), dtype=np.uint8)
+    x = torch.from_numpy(signs(codes, np.float32)).permute(0, 3, 1, 2)
+    weights = torch.from_numpy(signs(bits, np.float32)).permute(0, 3, 1, 2)
+    formats = (torch.contiguous_format, torch.channels_last)
+    operands = [[each.contiguous(memory_format=form) for each in (x, weights)] for form in formats]
+    run: Callable[..., Any] = torch.nn.functional.conv2d
+    with torch.inference_mode():
+        seconds = timed(
+            layer, codes.reshape(images, -1), run(*operands[0], padding=1).permute(0, 2, 3, 1).numpy()
+        )
+        layouts = [best(lambda pair=pair: run(*pair, padding=1)) for pair in operands]
+    return Measurement(
+        f"convolution of 3 x 3, {channels} to {channels} channels, {size} x {size} maps, {images} images",
+        "compiled kernels, from codes to int32 sums",
+        seconds,
+        "float32 convolution of PyTorch, the faster layout",
+        min(layouts),
+        5,
+        share(layer, images, seconds),
+    )
+
+
+BENCHMARKS = (
+    lambda: against_blas(1),
+    lambda: against_blas(16),
+    lambda: against_blas(256),
+    lambda: against_blas(1000, target=8),
+    lambda: against_blas(10_000),
+    against_numpy,
+    lambda: against_int8(256),
+    lambda: against_int8(1000, target=2.5),
+    lambda: against_int8(10_000),
+    convolution,
+)
