@@ -1,20 +1,22 @@
-"""The compiled kernels against matrix products, and against the most that this machine's population counts allow."""
+"""The compiled kernels against matrix products, and against the machine's limit of population counts."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bench.measurement import Measurement, NotMeasuredError, best
+from bench.measurement import Benchmark, Measurement, NotMeasuredError, best, best_of_each
 from spinbnn.golden import kernels
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.layer_outputs import layer_outputs
 from spinbnn.golden.layers import Affine, Conv, Dense, Layer, operations
 
 NEURONS = 1024
-REPEATS = 25  # a run takes a millisecond
+SUBJECT = "compiled kernels, from codes to int32 sums"
+REPEATS = 20  # a run takes a millisecond
 LOOP_ROUNDS, LOOP_BITS = 1_000_000, 8 * 512  # of kernels.cpp's spinbnn_popcount_loop
 
 
@@ -33,18 +35,17 @@ def kernel_of(layer: Layer) -> kernels.Kernel:
     return kernels.Kernel(layer, 1, "bipolar")
 
 
-def limit() -> float:
-    """Return the binary multiply-accumulates a second of all cores if nothing was loaded or stored."""
-    threads = kernels.threads()
+def popcount_loop() -> None:
+    """Count what never leaves the registers, on all cores."""
     loop = kernels.library().spinbnn_popcount_loop
-    with ThreadPoolExecutor(threads) as pool:
-        seconds = best(lambda: list(pool.map(loop, [LOOP_ROUNDS] * threads)), REPEATS)
-    return threads * LOOP_ROUNDS * LOOP_BITS / seconds
+    with ThreadPoolExecutor(kernels.threads()) as pool:
+        list(pool.map(loop, [LOOP_ROUNDS] * kernels.threads()))
 
 
-def share(layer: Layer, images: int, seconds: float) -> str:
+def share(layer: Layer, images: int, seconds: float, loop_seconds: float) -> str:
+    limit = kernels.threads() * LOOP_ROUNDS * LOOP_BITS / loop_seconds
     rate = images * operations(layer, 1) / seconds
-    return f"{images / seconds:,.0f} images/s, {rate / limit():.0%} of the popcount limit"
+    return f"{images / seconds:,.0f} images/s, {rate / limit:.0%} of the popcount limit"
 
 
 def blas() -> str:
@@ -78,26 +79,28 @@ def dense_operands(images: int) -> tuple[Dense, np.ndarray, np.ndarray]:
     return layer, codes, signs(bits, np.int8).T.copy()
 
 
-def timed(layer: Layer, codes: np.ndarray, expected: np.ndarray) -> float:
+def checked(layer: Layer, codes: np.ndarray, expected: np.ndarray) -> Callable[[], object]:
+    """Return a run of the compiled kernels, having seen that it is right."""
     kernel = kernel_of(layer)
     sums, _ = kernel(codes)
     assert sums is not None
     assert np.array_equal(sums.reshape(expected.shape), expected)
-    return best(lambda: kernel(codes), REPEATS)
+    return lambda: kernel(codes)
 
 
 def against_blas(images: int, target: float | None = None) -> Measurement:
     layer, codes, matrix = dense_operands(images)
     x, weights = signs(codes, np.float32), matrix.astype(np.float32)
-    seconds = timed(layer, codes, x @ weights)
+    run = checked(layer, codes, x @ weights)
+    seconds, baseline, loop = best_of_each(run, lambda: x @ weights, popcount_loop, repeats=REPEATS)
     return Measurement(
         f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
-        "compiled kernels, from codes to int32 sums",
+        SUBJECT,
         seconds,
         "float32 matrix product of NumPy",
-        best(lambda: x @ weights, REPEATS),
+        baseline,
         target,
-        f"{share(layer, images, seconds)}; {blas()}",
+        f"{share(layer, images, seconds, loop)}; {blas()}",
     )
 
 
@@ -105,10 +108,11 @@ def against_numpy(images: int = 1000) -> Measurement:
     layer, codes, _ = dense_operands(images)
     sums, _ = layer_outputs(layer, 1, "bipolar", codes)
     assert sums is not None
+    run = checked(layer, codes, sums[:, 0])
     return Measurement(
         f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
-        "compiled kernels, from codes to int32 sums",
-        timed(layer, codes, sums[:, 0]),
+        SUBJECT,
+        best(run, REPEATS),
         "the same in NumPy (np.bitwise_count)",
         best(lambda: layer_outputs(layer, 1, "bipolar", codes)),
     )
@@ -119,16 +123,22 @@ def against_int8(images: int, target: float | None = None) -> Measurement:
     layer, codes, matrix = dense_operands(images)
     x, weights = torch.from_numpy(signs(codes, np.int8)), torch.from_numpy(matrix)
     by_neuron = weights.t().contiguous().t()
-    seconds = timed(layer, codes, torch._int_mm(x, weights).numpy())
-    layouts = [best(lambda w=w: torch._int_mm(x, w), REPEATS) for w in (weights, by_neuron)]
+    run = checked(layer, codes, torch._int_mm(x, weights).numpy())
+    seconds, first, second, loop = best_of_each(
+        run,
+        lambda: torch._int_mm(x, weights),
+        lambda: torch._int_mm(x, by_neuron),
+        popcount_loop,
+        repeats=REPEATS,
+    )
     return Measurement(
         f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
-        "compiled kernels, from codes to int32 sums",
+        SUBJECT,
         seconds,
         "int8 matrix product of PyTorch (_int_mm), the faster layout of the weights",
-        min(layouts),
+        min(first, second),
         target,
-        f"{share(layer, images, seconds)}; layouts {layouts[0] * 1e3:.2f} and {layouts[1] * 1e3:.2f} ms",
+        f"{share(layer, images, seconds, loop)}; layouts {first * 1e3:.2f} and {second * 1e3:.2f} ms",
     )
 
 
@@ -144,34 +154,35 @@ def convolution(images: int = 64) -> Measurement:
     codes = rng.integers(0, 2, (images, size, size, channels), dtype=np.uint8)
     x = torch.from_numpy(signs(codes, np.float32)).permute(0, 3, 1, 2)
     weights = torch.from_numpy(signs(bits, np.float32)).permute(0, 3, 1, 2)
-    formats = (torch.contiguous_format, torch.channels_last)
-    operands = [[each.contiguous(memory_format=form) for each in (x, weights)] for form in formats]
-    run: Callable[..., Any] = torch.nn.functional.conv2d
+    last = [each.contiguous(memory_format=torch.channels_last) for each in (x, weights)]
+    first = [each.contiguous() for each in (x, weights)]
+    product: Callable[..., Any] = torch.nn.functional.conv2d
     with torch.inference_mode():
-        seconds = timed(
-            layer, codes.reshape(images, -1), run(*operands[0], padding=1).permute(0, 2, 3, 1).numpy()
+        expected = product(*first, padding=1).permute(0, 2, 3, 1).numpy()
+        run = checked(layer, codes.reshape(images, -1), expected)
+        seconds, loop, *layouts = best_of_each(
+            run, popcount_loop, lambda: product(*first, padding=1), lambda: product(*last, padding=1)
         )
-        layouts = [best(lambda pair=pair: run(*pair, padding=1)) for pair in operands]
     return Measurement(
         f"convolution of 3 x 3, {channels} to {channels} channels, {size} x {size} maps, {images} images",
-        "compiled kernels, from codes to int32 sums",
+        SUBJECT,
         seconds,
         "float32 convolution of PyTorch, the faster layout",
         min(layouts),
         5,
-        share(layer, images, seconds),
+        share(layer, images, seconds, loop),
     )
 
 
-BENCHMARKS = (
-    lambda: against_blas(1),
-    lambda: against_blas(16),
-    lambda: against_blas(256),
-    lambda: against_blas(1000, target=8),
-    lambda: against_blas(10_000),
+BENCHMARKS: tuple[Benchmark, ...] = (
+    partial(against_blas, 1),
+    partial(against_blas, 16),
+    partial(against_blas, 256),
+    partial(against_blas, 1000, target=8),
+    partial(against_blas, 10_000),
     against_numpy,
-    lambda: against_int8(256),
-    lambda: against_int8(1000, target=2.5),
-    lambda: against_int8(10_000),
+    partial(against_int8, 256),
+    partial(against_int8, 1000, target=2.5),
+    partial(against_int8, 10_000),
     convolution,
 )

@@ -303,8 +303,8 @@ def _bipolar_base(layer: Dense | Conv) -> Ints:
     )
     taps = 2 * bits.sum(axis=-1, dtype=np.int32) - np.int32(layer.input_shape[2])
     shifts = np.array(layer.weight_shifts, dtype=np.int32)[:, np.newaxis, np.newaxis]
-    added: Ints = base + _outside(layer) @ (taps << shifts).sum(axis=0, dtype=np.int32).T
-    return added
+    of_taps: Ints = (taps << shifts).sum(axis=0, dtype=np.int32)
+    return np.add(base, _outside(layer) @ of_taps.T, dtype=np.int32)
 
 
 def _outside(layer: Conv) -> Ints:

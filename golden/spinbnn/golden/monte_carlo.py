@@ -5,7 +5,8 @@ distribution of the hardware's errors (`mram`), but not its random stream: a run
 with `MramArray`, and many networks with errors are drawn here.
 """
 
-from dataclasses import replace
+from copy import copy
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import PROBABILITY_BITS, OperatingPoint
 
 Positions = NDArray[np.int64]
+_Frozen = TypeVar("_Frozen", Network, Layer)
 
 
 def error_positions(rng: np.random.Generator, probability: float, cells: int) -> Positions:
@@ -144,7 +146,7 @@ def written_network(
     )
     before = (None,) * len(network.layers) if old is None else old.layers
     layers = (_written(layer, held, rates, rng) for layer, held in zip(network.layers, before, strict=True))
-    return replace(network, layers=tuple(layers))
+    return _with(network, layers=tuple(layers))
 
 
 def _shapes(network: Network) -> list[tuple[int, ...]]:
@@ -155,10 +157,20 @@ def _written(layer: Layer, old: Layer | None, rates: tuple[float, float], rng: n
     length = layer.sum_length
     weights = write_errors(layer.weights, None if old is None else old.weights, length, *rates, rng)
     if not isinstance(layer, Conv) or layer.odd_plane_weights is None:
-        return replace(layer, weights=weights)
+        return _with(layer, weights=weights)
     before = old.odd_plane_weights if isinstance(old, Conv) else None
     odd = write_errors(layer.odd_plane_weights, before, length, *rates, rng)
-    return replace(layer, weights=weights, odd_plane_weights=odd)
+    return _with(layer, weights=weights, odd_plane_weights=odd)
+
+
+def _with(value: _Frozen, **fields: object) -> _Frozen:
+    """Return a copy with other weights. Nothing is checked anew: bits of weights make nothing invalid."""
+    changed = copy(value)
+    for name, field in fields.items():
+        if isinstance(field, np.ndarray):
+            field.setflags(write=False)
+        object.__setattr__(changed, name, field)
+    return changed
 
 
 def _erring(
