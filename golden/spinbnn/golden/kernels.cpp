@@ -2,7 +2,8 @@
 //
 // Each input plane and each weight plane is a run of bits. A sum is
 //     base + the sum over terms of factor * popcount(input plane ^ weight plane),
-// modulo 2**32 on the way, which is exact as the sum itself fits int32.
+// modulo 2**32 on the way, which is exact as the sum itself fits int32. Where the machine multiplies bytes faster than
+// it counts bits, a sum is base + the products of codes, as bytes, and weights, as signed bytes.
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,11 @@
 
 #if defined(__AVX512BW__) || defined(__AVX512VPOPCNTDQ__)
 #include <immintrin.h>
+#endif
+#if defined(__AMX_INT8__) && defined(__AVX512BW__) && defined(__linux__)
+#define TILES
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace {
@@ -36,11 +42,13 @@ struct Layer {
     int64_t stride_down, stride_across;
     int64_t top, left, bottom, right;     // padding, whose pixels hold the code `fill`
     int64_t fill;
+    int64_t toggled;                      // bits of a code that are toggled, so that it is unsigned
     int64_t planes;                       // bits of a code
     int64_t sum_height, sum_width, neurons;
     int64_t terms;
     const int64_t *term_plane, *term_weights, *term_factor;
     const uint32_t *weights;              // [weight plane][block of 16 neurons][word][neuron]
+    const int8_t *byte_weights;           // [block of 16 neurons][4 elements][neuron][element], instead of `weights`
     const int32_t *base;                  // [neurons] or [sum position][neurons], in whole blocks
     int64_t base_of_positions;
     int64_t relu;
@@ -104,11 +112,12 @@ inline void copy_bits(uint64_t *to, int64_t to_bit, const uint64_t *from, int64_
 // What a thread needs to compute image after image.
 struct Worker {
     const Layer &l;
-    const int64_t positions, outputs, length, words, slices, row_bits, row_words, padded_height, blocks;
-    std::vector<uint8_t> codes;     // a row of the padded map
-    std::vector<uint64_t> rows;     // [plane][y][row word]
-    std::vector<uint64_t> windows;  // [window][plane][slice]
-    std::vector<uint32_t> interleaved;  // a block of windows
+    const int64_t positions, outputs, length, words, slices, row_codes, row_words, padded_height, blocks, chunks, stride;
+    std::vector<uint8_t> padded;        // [y][x][channel]
+    std::vector<uint64_t> rows;         // [plane][y][row word]
+    std::vector<uint64_t> windows;      // of a block: [window][plane][slice]
+    std::vector<uint32_t> interleaved;  // the same, side by side
+    std::vector<uint8_t> byte_windows;  // of a block: [window][code]
     std::vector<int32_t> integers, pooled;
     std::vector<int8_t> activations;
 
@@ -119,41 +128,52 @@ struct Worker {
           length(l.kernel_height * l.kernel_width * l.channels),
           words((length + 31) / 32),
           slices((length + 63) / 64),
-          row_bits((l.left + l.width + l.right) * l.channels),
-          row_words((row_bits + 63) / 64),
+          row_codes((l.left + l.width + l.right) * l.channels),
+          row_words((row_codes + 63) / 64),
           padded_height(l.top + l.height + l.bottom),
           blocks((l.neurons + LANES - 1) / LANES),
-          codes(64 * row_words),
-          rows(l.planes * padded_height * row_words + 1),
-          windows(images * positions * l.planes * slices + 1),
-          interleaved(BLOCK * l.planes * words),
+          chunks((length + 63) / 64),
+          stride(64 * (chunks | 1)),  // an odd number of cache lines: windows share no set of the cache
+          padded(padded_height * row_codes + 64),
+          rows(l.byte_weights ? 0 : l.planes * padded_height * row_words + 1),
+          windows(l.byte_weights ? 0 : BLOCK * l.planes * slices + 1),
+          interleaved(l.byte_weights ? 0 : BLOCK * l.planes * words),
+          byte_windows(l.byte_weights ? BLOCK * stride : 0),
           integers(images * positions * l.neurons),
           pooled(images * outputs * l.neurons),
           activations(positions * l.neurons) {}
 
-    void pack_rows(const uint8_t *x) {
+    void pad(const uint8_t *x) {
         const int64_t inside = l.width * l.channels;
-        for (int64_t y = 0; y < padded_height; y++) {
-            const bool padding = y < l.top || y >= l.top + l.height;
-            std::memset(codes.data(), (int)l.fill, row_bits);
-            if (!padding) std::memcpy(codes.data() + l.left * l.channels, x + (y - l.top) * inside, inside);
-            for (int64_t p = 0; p < l.planes; p++)
-                for (int64_t k = 0; k < row_words; k++)
-                    rows[(p * padded_height + y) * row_words + k] = plane_of(codes.data() + 64 * k, p);
-        }
+        if (row_codes > inside || padded_height > l.height) std::memset(padded.data(), (int)l.fill, padded_height * row_codes);
+        for (int64_t y = 0; y < l.height; y++)
+            std::memcpy(&padded[(l.top + y) * row_codes + l.left * l.channels], x + y * inside, inside);
+        if (l.toggled)
+            for (int64_t i = 0; i < padded_height * row_codes; i++) padded[i] ^= (uint8_t)l.toggled;
     }
 
-    // Gather the windows of an image: a row of a window is a run of bits of a row of the map.
-    void unfold(uint64_t *to) {
-        const int64_t run = l.kernel_width * l.channels;
-        std::memset(to, 0, positions * l.planes * slices * sizeof(uint64_t));
-        for (int64_t y = 0; y < l.sum_height; y++)
-            for (int64_t x = 0; x < l.sum_width; x++)
-                for (int64_t p = 0; p < l.planes; p++, to += slices)
-                    for (int64_t ky = 0; ky < l.kernel_height; ky++) {
-                        const int64_t row = p * padded_height + y * l.stride_down + ky;
-                        copy_bits(to, ky * run, &rows[row * row_words], x * l.stride_across * l.channels, run);
-                    }
+    // What lies behind a row, in its last word, is never looked at.
+    void pack() {
+        for (int64_t p = 0; p < l.planes; p++)
+            for (int64_t y = 0; y < padded_height; y++)
+                for (int64_t k = 0; k < row_words; k++)
+                    rows[(p * padded_height + y) * row_words + k] = plane_of(&padded[y * row_codes + 64 * k], p);
+    }
+
+    // Gather a window, number `to` of its block: a row of a window is a run of bits of a row of the map.
+    void unfold(int64_t position, int64_t to) {
+        const int64_t y = position / l.sum_width * l.stride_down, run = l.kernel_width * l.channels;
+        const int64_t x = position % l.sum_width * l.stride_across * l.channels;
+        if (l.byte_weights) {
+            for (int64_t ky = 0; ky < l.kernel_height; ky++)
+                std::memcpy(&byte_windows[to * stride + ky * run], &padded[(y + ky) * row_codes + x], run);
+            return;
+        }
+        uint64_t *window = &windows[to * l.planes * slices];
+        std::memset(window, 0, l.planes * slices * sizeof(uint64_t));
+        for (int64_t p = 0; p < l.planes; p++, window += slices)
+            for (int64_t ky = 0; ky < l.kernel_height; ky++)
+                copy_bits(window, ky * run, &rows[(p * padded_height + y + ky) * row_words], x, run);
     }
 
     // Put the words of COUNT windows side by side, so that one address leads to them all: [plane][word][window].
@@ -178,31 +198,93 @@ struct Worker {
                 for (int64_t i = 0; i < COUNT; i++) differing[i] += popcount(w[k] ^ x[i]);
             for (int64_t i = 0; i < COUNT; i++) total[i] += differing[i] * (uint32_t)l.term_factor[term];
         }
-        const int64_t neuron = block * LANES;
-        const int64_t room = std::min(LANES, l.neurons - neuron);
-        for (int64_t i = 0; i < COUNT; i++) {
-            const int64_t position = l.base_of_positions ? (first + i) % positions : 0;
-            total[i] += ((const Vector *)l.base)[position * blocks + block];
-            int32_t *to = sums + (first + i) * l.neurons + neuron;
-            if (room == LANES)
-                std::memcpy(to, &total[i], sizeof(Vector));
-            else
-                std::memcpy(to, &total[i], room * sizeof(int32_t));
+        for (int64_t i = 0; i < COUNT; i++) keep(total[i] + base(first + i, block), first + i, block, sums);
+    }
+
+    Vector base(int64_t window, int64_t block) const {
+        const int64_t position = l.base_of_positions ? window % positions : 0;
+        return ((const Vector *)l.base)[position * blocks + block];
+    }
+
+    void keep(const Vector &of_block, int64_t window, int64_t block, int32_t *sums) const {
+        const int64_t room = std::min(LANES, l.neurons - block * LANES);
+        int32_t *to = sums + window * l.neurons + block * LANES;
+        if (room == LANES)
+            std::memcpy(to, &of_block, sizeof(Vector));
+        else
+            std::memcpy(to, &of_block, room * sizeof(int32_t));
+    }
+
+    // The sums of the windows of a block, `count` from number `begin` on.
+    void packed_sums(int64_t begin, int64_t count, int32_t *sums) {
+        const int64_t size = l.planes * words, whole = count - count % ROWS;
+        uint32_t *inputs = interleaved.data();
+        for (int64_t i = 0; i < whole; i += ROWS) interleave<ROWS>(i, inputs + i * size);
+        for (int64_t i = whole; i < count; i++) interleave<1>(i, inputs + i * size);
+        for (int64_t block = 0; block < blocks; block++) {
+            for (int64_t i = 0; i < whole; i += ROWS) sums_of<ROWS>(inputs + i * size, begin + i, block, sums);
+            for (int64_t i = whole; i < count; i++) sums_of<1>(inputs + i * size, begin + i, block, sums);
         }
     }
 
-    void all_sums(int64_t count, int32_t *sums) {
-        const int64_t size = l.planes * words;  // of a window
-        for (int64_t begin = 0; begin < count; begin += BLOCK) {
-            const int64_t end = std::min(count, begin + BLOCK), whole = end - (end - begin) % ROWS;
-            uint32_t *inputs = interleaved.data() - begin * size;
-            for (int64_t i = begin; i < whole; i += ROWS) interleave<ROWS>(i, inputs + i * size);
-            for (int64_t i = whole; i < end; i++) interleave<1>(i, inputs + i * size);
-            for (int64_t block = 0; block < blocks; block++) {
-                for (int64_t i = begin; i < whole; i += ROWS) sums_of<ROWS>(inputs + i * size, i, block, sums);
-                for (int64_t i = whole; i < end; i++) sums_of<1>(inputs + i * size, i, block, sums);
+#ifdef TILES
+    // The same in tiles of 16 windows or 16 neurons: two of each at a time, whose sums are four tiles.
+    void byte_sums(int64_t begin, int64_t count, int32_t *sums) {
+        alignas(64) Vector corner[4][16];
+        for (int64_t block = 0; block < blocks; block += 2)
+            for (int64_t i = 0; i < count; i += 32) {
+                const int64_t pair = std::min<int64_t>(2, blocks - block), left = std::min<int64_t>(32, count - i);
+                for (int64_t r = 0; r < left; r++)
+                    for (int64_t c = 0; c < pair; c++)
+                        corner[r / 16 * 2 + c][r % 16] = base(begin + i + r, block + c);
+                _tile_loadd(0, corner[0], 64);
+                _tile_loadd(1, corner[1], 64);
+                _tile_loadd(2, corner[2], 64);
+                _tile_loadd(3, corner[3], 64);
+                const uint8_t *x = &byte_windows[i * stride];
+                const int8_t *w = l.byte_weights + block * chunks * 1024;
+                for (int64_t k = 0; k < chunks; k++, x += 64, w += 1024) {
+                    _tile_loadd(4, x, stride);
+                    _tile_loadd(6, w, 64);
+                    _tile_loadd(7, w + chunks * 1024, 64);
+                    _tile_loadd(5, x + 16 * stride, stride);
+                    _tile_dpbusd(0, 4, 6);
+                    _tile_dpbusd(1, 4, 7);
+                    _tile_dpbusd(2, 5, 6);
+                    _tile_dpbusd(3, 5, 7);
+                }
+                _tile_stored(0, corner[0], 64);
+                _tile_stored(1, corner[1], 64);
+                _tile_stored(2, corner[2], 64);
+                _tile_stored(3, corner[3], 64);
+                for (int64_t r = 0; r < left; r++)
+                    for (int64_t c = 0; c < pair; c++)
+                        keep(corner[r / 16 * 2 + c][r % 16], begin + i + r, block + c, sums);
+            }
+    }
+#else
+    void byte_sums(int64_t, int64_t, int32_t *) {}
+#endif
+
+    void all_sums(int64_t images, const uint8_t *x, int32_t *sums) {
+        int64_t begin = 0, count = 0;
+        auto finish = [&] {
+            if (l.byte_weights)
+                byte_sums(begin, count, sums);
+            else
+                packed_sums(begin, count, sums);
+            begin += count;
+            count = 0;
+        };
+        for (int64_t image = 0; image < images; image++) {
+            pad(x + image * l.height * l.width * l.channels);
+            if (!l.byte_weights) pack();
+            for (int64_t position = 0; position < positions; position++) {
+                unfold(position, count);
+                if (++count == BLOCK) finish();
             }
         }
+        if (count) finish();
     }
 
     // The largest or the sum of each window of a map.
@@ -251,15 +333,11 @@ struct Worker {
 
     // Compute some images; `residual`, `sums` and `bits` may be null.
     void run(int64_t images, const uint8_t *x, const int32_t *residual, int32_t *sums, uint8_t *bits) {
-        for (int64_t image = 0; image < images; image++) {
-            pack_rows(x + image * l.height * l.width * l.channels);
-            unfold(&windows[image * positions * l.planes * slices]);
-        }
         const bool pooled_first = l.pooling == MAX || l.pooling == SUM;
         const int64_t pixels = pooled_first ? outputs : positions;
         int32_t *result = sums ? sums : pooled_first ? pooled.data() : integers.data();
         int32_t *formed = pooled_first ? integers.data() : result;
-        all_sums(images * positions, formed);
+        all_sums(images, x, formed);
         if (l.relu)
             for (int64_t i = 0; i < images * positions * l.neurons; i++) formed[i] = std::max(formed[i], 0);
         if (pooled_first)
@@ -278,9 +356,52 @@ struct Worker {
     }
 };
 
+// While it lives its thread has tiles of 16 rows of 64 bytes, where the machine has any.
+struct Tiles {
+#ifdef TILES
+    Tiles() {
+        struct alignas(64) {
+            uint8_t palette = 1, first_row = 0, reserved[14] = {};
+            uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+            uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+        } shape;
+        if (permitted()) _tile_loadconfig(&shape);
+    }
+    ~Tiles() {
+        if (permitted()) _tile_release();
+    }
+    static bool permitted() {
+        constexpr int REQUEST = 0x1023, TILE_DATA = 18;  // ARCH_REQ_XCOMP_PERM: Linux saves tiles only for who asked
+        static const bool answer = syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+        return answer;
+    }
+#else
+    Tiles() {}
+    static bool permitted() { return false; }
+#endif
+};
+
 }  // namespace
 
 extern "C" {
+
+// Return whether `byte_weights` can be computed with.
+int64_t spinbnn_multiplies_bytes() { return Tiles::permitted(); }
+
+// Lay weights of some planes, [plane][neuron][slice], with the place values given, out as `byte_weights`, which holds 0.
+void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons, int64_t length, const int64_t *values,
+                          int8_t *to) {
+    const int64_t slices = (length + 63) / 64;
+    for (int64_t n = 0; n < neurons; n++, planes += slices) {
+        int8_t *of_neuron = to + n / LANES * slices * 1024 + n % LANES * 4;
+        for (int64_t k = 0; k < length; k++) {
+            int64_t weight = 0;
+            for (int64_t q = 0; q < count; q++)
+                weight += planes[q * neurons * slices + k / 64] >> (k % 64) & 1 ? values[q] : -values[q];
+            of_neuron[k / 4 * 64 + k % 4] = (int8_t)weight;
+        }
+    }
+}
 
 // Compute a layer on `threads` threads; `residual`, `sums` and `bits` may be null.
 void spinbnn_layer(const Layer *layer, int64_t images, const uint8_t *x, const int32_t *residual, int32_t *sums,
@@ -293,6 +414,7 @@ void spinbnn_layer(const Layer *layer, int64_t images, const uint8_t *x, const i
     const int64_t step = std::max<int64_t>(1, BLOCK / positions);
     std::atomic<int64_t> next(0);
     auto work = [&] {
+        const Tiles tiles;
         Worker worker(l, step);
         for (int64_t first; (first = next.fetch_add(step)) < images;)
             worker.run(std::min(step, images - first), x + first * inputs,

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spinbnn.golden.encoding import Bits, Words, unpack, words_for
+from spinbnn.golden.encoding import SLICE_BITS, Bits, Words, unpack, words_for
 from spinbnn.golden.errors import KernelError
 from spinbnn.golden.layers import Affine, Conv, Dense, Ints, MultiThreshold, Threshold, integer_shape
 
@@ -40,12 +40,16 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _LANES = 16
 _POOLINGS = {"max": 1, "sum": 2, "or": 3}
-_POINTERS = ("term_plane", "term_weights", "term_factor", "weights", "base", "threshold", "flip")
+_POINTERS = (
+    *("term_plane", "term_weights", "term_factor", "weights"),
+    *("byte_weights", "base", "threshold", "flip"),
+)
 # Of kernels.cpp's `Layer`, in its order.
 _FIELDS = (
     *("height", "width", "channels", "kernel_height", "kernel_width", "stride_down", "stride_across"),
-    *("top", "left", "bottom", "right", "fill", "planes", "sum_height", "sum_width", "neurons"),
-    *("terms", "term_plane", "term_weights", "term_factor", "weights", "base", "base_of_positions"),
+    *("top", "left", "bottom", "right", "fill", "toggled", "planes", "sum_height", "sum_width", "neurons"),
+    *("terms", "term_plane", "term_weights", "term_factor", "weights", "byte_weights"),
+    *("base", "base_of_positions"),
     *("relu", "pooling", "pool_height", "pool_width", "pool_down", "pool_across"),
     *("out_height", "out_width", "thresholds", "threshold", "flip", "low", "mask"),
 )
@@ -96,6 +100,12 @@ def _attempt() -> ctypes.CDLL | KernelError:
         return KernelError(f"the kernels cannot be built: {error}")
     loaded.spinbnn_layer.restype = None
     loaded.spinbnn_layer.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)
+    loaded.spinbnn_multiplies_bytes.restype = ctypes.c_int64
+    loaded.spinbnn_byte_weights.restype = None
+    loaded.spinbnn_byte_weights.argtypes = (
+        *(ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
+        *(ctypes.c_void_p, ctypes.c_void_p),
+    )
     loaded.spinbnn_popcount_loop.restype = ctypes.c_uint32
     loaded.spinbnn_popcount_loop.argtypes = (ctypes.c_int64,)
     return loaded
@@ -194,28 +204,25 @@ class Kernel:
     times the differing bits for each pair of planes that meet.
     """
 
-    def __init__(self, layer: Dense | Conv, bits: int, kind: str) -> None:
+    def __init__(self, layer: Dense | Conv, bits: int, kind: str, *, by_bytes: bool | None = None) -> None:
         self._function = library().spinbnn_layer
-        weights, terms = _terms(layer, bits, kind)
-        numbers = _geometry(layer) | {"planes": bits, "terms": len(terms)}
-        base = _base(weights, terms) if kind != "bipolar" else _bipolar_base(layer)
-        numbers["base_of_positions"] = int(base.ndim == 2)
-        # ctypes keeps no reference to what its pointers point to.
-        self._arrays: dict[str, NDArray[Any]] = {
-            "term_plane": np.array([term.plane for term in terms], dtype=np.int64),
-            "term_weights": np.array([term.weights for term in terms], dtype=np.int64),
-            "term_factor": np.array([term.factor for term in terms], dtype=np.int64),
-            "weights": _interleaved(weights, layer.sum_length),
-            "base": _in_blocks(base),
-        }
+        if by_bytes is None:
+            by_bytes = multiplies_bytes() and fits_bytes(layer, kind)
+        numbers, arrays = (_by_bytes if by_bytes else _by_bits)(layer, bits, kind)
+        base = arrays["base"]
+        if kind == "bipolar" and isinstance(layer, Conv) and layer.pad_value == 0 and any(layer.padding):
+            base = base + _of_padding(layer)
+        numbers |= _geometry(layer) | {"planes": bits, "base_of_positions": int(base.ndim == 2)}
+        arrays["base"] = _in_blocks(base)
         head = layer.head
         self._codes = not isinstance(head, Affine)
         if isinstance(head, Threshold | MultiThreshold):
             thresholds = np.ascontiguousarray(np.atleast_2d(head.values))
-            self._arrays |= {"threshold": thresholds, "flip": head.flip.astype(np.uint8)}
+            arrays |= {"threshold": thresholds, "flip": head.flip.astype(np.uint8)}
             low, mask = (head.low, 2**head.bits - 1) if isinstance(head, MultiThreshold) else (0, 1)
             numbers |= {"thresholds": len(thresholds), "low": low, "mask": mask}
-        pointers = {name: array.ctypes.data for name, array in self._arrays.items()}
+        self._arrays = arrays  # ctypes keeps no reference to what its pointers point to
+        pointers = {name: array.ctypes.data for name, array in arrays.items()}
         self._fields = _Layer(**numbers, **pointers)
         self._shapes = (layer.inputs, integer_shape(layer), layer.outputs)
 
@@ -255,12 +262,76 @@ class Kernel:
         return sums, codes
 
 
+def multiplies_bytes() -> bool:
+    """Return whether this machine multiplies bytes, in tiles, faster than it counts bits.
+
+    Raises
+    ------
+    KernelError
+        If the kernels cannot be built.
+    """
+    return bool(library().spinbnn_multiplies_bytes())
+
+
+def fits_bytes(layer: Dense | Conv, kind: str) -> bool:
+    """Return whether signed bytes hold a layer's weights; twice the weights where inputs are +1 and -1."""
+    twice_stored = isinstance(layer, Conv) and layer.odd_plane_weights is not None
+    return not twice_stored and _place(layer) * (2 if kind == "bipolar" else 1) <= 127
+
+
+Parts = tuple[dict[str, int], dict[str, NDArray[Any]]]
+"""Numbers and arrays of a `_Layer`."""
+
+
 class _Term(NamedTuple):
     """A plane of the inputs that meets a plane of the weights, and what a differing bit adds to the sum."""
 
     plane: int
     weights: int
     factor: int
+
+
+def _by_bits(layer: Dense | Conv, bits: int, kind: str) -> Parts:
+    """Return how a layer counts differing bits."""
+    planes, terms = _terms(layer, bits, kind)
+    ones = np.bitwise_count(planes).sum(axis=-1, dtype=np.int64)
+    base = np.full(layer.neurons, layer.sum_length * _place(layer) if kind == "bipolar" else 0)
+    if kind != "bipolar":
+        for term in terms:
+            base -= term.factor * ones[term.weights]
+    columns = np.array(terms, dtype=np.int64).T.copy()
+    arrays = dict(zip(("term_plane", "term_weights", "term_factor"), columns, strict=True))
+    weights = _interleaved(planes, layer.sum_length)
+    return {"terms": len(terms)}, arrays | {"weights": weights, "base": base.astype(np.int32)}
+
+
+def _by_bytes(layer: Dense | Conv, bits: int, kind: str) -> Parts:
+    """Return how a layer multiplies bytes.
+
+    A code c of +1 and -1 stands for 2c - 1, and one in two's complement, its highest bit toggled, for
+    c - 2**(bits - 1): the sum of the weights is taken off.
+    """
+    planes = layer.weights.reshape(-1, *layer.weights.shape[-2:])
+    shifts = np.array(layer.weight_shifts, dtype=np.int64)
+    ones = np.bitwise_count(planes).sum(axis=-1, dtype=np.int64)
+    sums = ((2 * ones - layer.sum_length) << shifts[:, np.newaxis]).sum(axis=0)
+    taken_off = {"bipolar": 1, "unsigned": 0, "signed": 1 << (bits - 1)}[kind]
+    values = (2 if kind == "bipolar" else 1) << shifts
+    blocks = words_for(layer.neurons, 2 * _LANES) * 2  # in pairs
+    weights = _aligned(np.zeros(blocks * planes.shape[-1] * _LANES * SLICE_BITS, dtype=np.int8))
+    library().spinbnn_byte_weights(
+        np.ascontiguousarray(planes).ctypes.data,
+        *(len(planes), layer.neurons, layer.sum_length),
+        *(values.ctypes.data, weights.ctypes.data),
+    )
+    toggled = taken_off if kind == "signed" else 0
+    base = (-taken_off * sums).astype(np.int32)
+    return {"toggled": toggled}, {"byte_weights": weights, "base": base}
+
+
+def _place(layer: Dense | Conv) -> int:
+    """Return the largest weight."""
+    return sum(1 << shift for shift in layer.weight_shifts)
 
 
 def _terms(layer: Dense | Conv, bits: int, kind: str) -> tuple[Words, list[_Term]]:
@@ -280,31 +351,15 @@ def _terms(layer: Dense | Conv, bits: int, kind: str) -> tuple[Words, list[_Term
     return weights, terms
 
 
-def _base(weights: Words, terms: list[_Term]) -> Ints:
-    """Return the sums, int32 [N], of inputs whose differing bits are none, for planes of 0 and 1."""
-    ones = np.bitwise_count(weights).sum(axis=-1, dtype=np.int64)
-    base = np.zeros_like(ones[0])
-    for term in terms:
-        base -= term.factor * ones[term.weights]
-    return base.astype(np.int32)
-
-
-def _bipolar_base(layer: Dense | Conv) -> Ints:
-    """Return the sums of inputs whose differing bits are none, int32 [N] or, padded with 0, [positions, N].
-
-    A padding pixel of 0 is taken as -1: the weights that it meets are added.
-    """
-    place = sum(1 << shift for shift in layer.weight_shifts)
-    base = np.full(layer.neurons, layer.sum_length * place, dtype=np.int32)
-    if isinstance(layer, Dense) or layer.pad_value or not any(layer.padding):
-        return base
+def _of_padding(layer: Conv) -> Ints:
+    """Return the weights that meet padding of 0, which is taken as -1, int32 [sum positions, N]."""
     bits = unpack(layer.weights, layer.sum_length).reshape(
         len(layer.weight_shifts), layer.neurons, -1, layer.input_shape[2]
     )
     taps = 2 * bits.sum(axis=-1, dtype=np.int32) - np.int32(layer.input_shape[2])
     shifts = np.array(layer.weight_shifts, dtype=np.int32)[:, np.newaxis, np.newaxis]
-    of_taps: Ints = (taps << shifts).sum(axis=0, dtype=np.int32)
-    return np.add(base, _outside(layer) @ of_taps.T, dtype=np.int32)
+    sums: Ints = _outside(layer) @ (taps << shifts).sum(axis=0, dtype=np.int32).T
+    return sums
 
 
 def _outside(layer: Conv) -> Ints:
@@ -358,5 +413,5 @@ def _geometry(layer: Dense | Conv) -> dict[str, int]:
         numbers |= {"pooling": _POOLINGS[layer.pool.kind]}
         numbers |= zip(("pool_height", "pool_width"), layer.pool.size, strict=True)
         numbers |= zip(("pool_down", "pool_across"), layer.pool.stride, strict=True)
-    fill = int(layer.pad_value == 1)
-    return numbers | {"neurons": layer.neurons, "relu": int(layer.relu), "fill": fill}
+    numbers |= {"neurons": layer.neurons, "relu": int(layer.relu)}
+    return numbers | {"fill": int(layer.pad_value == 1)}
