@@ -113,11 +113,12 @@ inline void copy_bits(uint64_t *to, int64_t to_bit, const uint64_t *from, int64_
 struct Worker {
     const Layer &l;
     const int64_t positions, outputs, length, words, slices, row_codes, row_words, padded_height, blocks, chunks, stride;
-    std::vector<uint8_t> padded;        // [y][x][channel]
+    const uint8_t *map = nullptr;       // [y][x][channel]
+    std::vector<uint8_t> padded;
     std::vector<uint64_t> rows;         // [plane][y][row word]
     std::vector<uint64_t> windows;      // of a block: [window][plane][slice]
     std::vector<uint32_t> interleaved;  // the same, side by side
-    std::vector<uint8_t> byte_windows;  // of a block: [window][code]
+    std::vector<Vector> byte_windows;   // of a block: [window][64 codes]
     std::vector<int32_t> integers, pooled;
     std::vector<int8_t> activations;
 
@@ -133,7 +134,7 @@ struct Worker {
           padded_height(l.top + l.height + l.bottom),
           blocks((l.neurons + LANES - 1) / LANES),
           chunks((length + 63) / 64),
-          stride(64 * (chunks | 1)),  // an odd number of cache lines: windows share no set of the cache
+          stride(chunks | 1),  // an odd number of cache lines: windows share no set of the cache
           padded(padded_height * row_codes + 64),
           rows(l.byte_weights ? 0 : l.planes * padded_height * row_words + 1),
           windows(l.byte_weights ? 0 : BLOCK * l.planes * slices + 1),
@@ -143,7 +144,13 @@ struct Worker {
           pooled(images * outputs * l.neurons),
           activations(positions * l.neurons) {}
 
+    // Let `map` be the padded map of an image, its codes ready to be packed or multiplied.
     void pad(const uint8_t *x) {
+        if (l.byte_weights && !l.toggled && row_codes * padded_height == l.height * l.width * l.channels) {
+            map = x;
+            return;
+        }
+        map = padded.data();
         const int64_t inside = l.width * l.channels;
         if (row_codes > inside || padded_height > l.height) std::memset(padded.data(), (int)l.fill, padded_height * row_codes);
         for (int64_t y = 0; y < l.height; y++)
@@ -157,7 +164,7 @@ struct Worker {
         for (int64_t p = 0; p < l.planes; p++)
             for (int64_t y = 0; y < padded_height; y++)
                 for (int64_t k = 0; k < row_words; k++)
-                    rows[(p * padded_height + y) * row_words + k] = plane_of(&padded[y * row_codes + 64 * k], p);
+                    rows[(p * padded_height + y) * row_words + k] = plane_of(map + y * row_codes + 64 * k, p);
     }
 
     // Gather a window, number `to` of its block: a row of a window is a run of bits of a row of the map.
@@ -166,7 +173,7 @@ struct Worker {
         const int64_t x = position % l.sum_width * l.stride_across * l.channels;
         if (l.byte_weights) {
             for (int64_t ky = 0; ky < l.kernel_height; ky++)
-                std::memcpy(&byte_windows[to * stride + ky * run], &padded[(y + ky) * row_codes + x], run);
+                std::memcpy((uint8_t *)&byte_windows[to * stride] + ky * run, map + (y + ky) * row_codes + x, run);
             return;
         }
         uint64_t *window = &windows[to * l.planes * slices];
@@ -230,37 +237,53 @@ struct Worker {
 #ifdef TILES
     // The same in tiles of 16 windows or 16 neurons: two of each at a time, whose sums are four tiles.
     void byte_sums(int64_t begin, int64_t count, int32_t *sums) {
-        alignas(64) Vector corner[4][16];
         for (int64_t block = 0; block < blocks; block += 2)
             for (int64_t i = 0; i < count; i += 32) {
-                const int64_t pair = std::min<int64_t>(2, blocks - block), left = std::min<int64_t>(32, count - i);
-                for (int64_t r = 0; r < left; r++)
-                    for (int64_t c = 0; c < pair; c++)
-                        corner[r / 16 * 2 + c][r % 16] = base(begin + i + r, block + c);
-                _tile_loadd(0, corner[0], 64);
-                _tile_loadd(1, corner[1], 64);
-                _tile_loadd(2, corner[2], 64);
-                _tile_loadd(3, corner[3], 64);
-                const uint8_t *x = &byte_windows[i * stride];
-                const int8_t *w = l.byte_weights + block * chunks * 1024;
-                for (int64_t k = 0; k < chunks; k++, x += 64, w += 1024) {
-                    _tile_loadd(4, x, stride);
-                    _tile_loadd(6, w, 64);
-                    _tile_loadd(7, w + chunks * 1024, 64);
-                    _tile_loadd(5, x + 16 * stride, stride);
-                    _tile_dpbusd(0, 4, 6);
-                    _tile_dpbusd(1, 4, 7);
-                    _tile_dpbusd(2, 5, 6);
-                    _tile_dpbusd(3, 5, 7);
-                }
-                _tile_stored(0, corner[0], 64);
-                _tile_stored(1, corner[1], 64);
-                _tile_stored(2, corner[2], 64);
-                _tile_stored(3, corner[3], 64);
-                for (int64_t r = 0; r < left; r++)
-                    for (int64_t c = 0; c < pair; c++)
-                        keep(corner[r / 16 * 2 + c][r % 16], begin + i + r, block + c, sums);
+                const bool whole = count - i >= 32 && l.neurons - block * LANES >= 32;
+                if (whole && !l.base_of_positions)
+                    corner(i, block, (const char *)l.base + block * 64, 0, 64, sums + (begin + i) * l.neurons + block * LANES,
+                           l.neurons);
+                else
+                    part_of_corner(begin, i, block, count - i, sums);
             }
+    }
+
+    // The sums of 32 windows and 32 neurons. The bases of a window are `base_step` bytes behind those of the one before,
+    // and those of the second 16 neurons `base_half` bytes behind the first; `to` has a row of so many sums a window.
+    void corner(int64_t i, int64_t block, const char *base, int64_t base_step, int64_t base_half, int32_t *to,
+                int64_t row) const {
+        _tile_loadd(0, base, base_step);
+        _tile_loadd(1, base + base_half, base_step);
+        _tile_loadd(2, base + 16 * base_step, base_step);
+        _tile_loadd(3, base + 16 * base_step + base_half, base_step);
+        const auto *x = (const uint8_t *)&byte_windows[i * stride];
+        const int64_t step = 64 * stride;
+        const int8_t *w = l.byte_weights + block * chunks * 1024;
+        for (int64_t k = 0; k < chunks; k++, x += 64, w += 1024) {
+            _tile_loadd(4, x, step);
+            _tile_loadd(6, w, 64);
+            _tile_loadd(7, w + chunks * 1024, 64);
+            _tile_loadd(5, x + 16 * step, step);
+            _tile_dpbusd(0, 4, 6);
+            _tile_dpbusd(1, 4, 7);
+            _tile_dpbusd(2, 5, 6);
+            _tile_dpbusd(3, 5, 7);
+        }
+        _tile_stored(0, to, 4 * row);
+        _tile_stored(1, to + 16, 4 * row);
+        _tile_stored(2, to + 16 * row, 4 * row);
+        _tile_stored(3, to + 16 * row + 16, 4 * row);
+    }
+
+    void part_of_corner(int64_t begin, int64_t i, int64_t block, int64_t count, int32_t *sums) const {
+        Vector buffer[32][2];
+        const int64_t pair = std::min<int64_t>(2, blocks - block);
+        count = std::min<int64_t>(32, count);
+        for (int64_t r = 0; r < count; r++)
+            for (int64_t c = 0; c < pair; c++) buffer[r][c] = base(begin + i + r, block + c);
+        corner(i, block, (const char *)buffer, 128, 64, (int32_t *)buffer, 32);
+        for (int64_t r = 0; r < count; r++)
+            for (int64_t c = 0; c < pair; c++) keep(buffer[r][c], begin + i + r, block + c, sums);
     }
 #else
     void byte_sums(int64_t, int64_t, int32_t *) {}
@@ -388,20 +411,28 @@ extern "C" {
 // Return whether `byte_weights` can be computed with.
 int64_t spinbnn_multiplies_bytes() { return Tiles::permitted(); }
 
+#ifdef TILES
 // Lay weights of some planes, [plane][neuron][slice], with the place values given, out as `byte_weights`, which holds 0.
 void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons, int64_t length, const int64_t *values,
                           int8_t *to) {
     const int64_t slices = (length + 63) / 64;
-    for (int64_t n = 0; n < neurons; n++, planes += slices) {
-        int8_t *of_neuron = to + n / LANES * slices * 1024 + n % LANES * 4;
-        for (int64_t k = 0; k < length; k++) {
-            int64_t weight = 0;
-            for (int64_t q = 0; q < count; q++)
-                weight += planes[q * neurons * slices + k / 64] >> (k % 64) & 1 ? values[q] : -values[q];
-            of_neuron[k / 4 * 64 + k % 4] = (int8_t)weight;
+    for (int64_t n = 0; n < neurons; n++)
+        for (int64_t k = 0; k < slices; k++) {
+            __m512i weights = _mm512_setzero_si512();
+            for (int64_t q = 0; q < count; q++) {
+                const __m512i place = _mm512_set1_epi8((char)values[q]), zero = _mm512_setzero_si512();
+                const __mmask64 ones = planes[(q * neurons + n) * slices + k];
+                weights = _mm512_add_epi8(weights, _mm512_mask_blend_epi8(ones, _mm512_sub_epi8(zero, place), place));
+            }
+            const int64_t used = std::min<int64_t>(64, length - 64 * k);
+            weights = _mm512_maskz_mov_epi8(~uint64_t(0) >> (64 - used), weights);
+            uint32_t fours[16];
+            std::memcpy(fours, &weights, 64);
+            auto *tile = (uint32_t *)(to + (n / LANES * slices + k) * 1024);
+            for (int64_t i = 0; i < 16; i++) tile[i * LANES + n % LANES] = fours[i];
         }
-    }
 }
+#endif
 
 // Compute a layer on `threads` threads; `residual`, `sums` and `bits` may be null.
 void spinbnn_layer(const Layer *layer, int64_t images, const uint8_t *x, const int32_t *residual, int32_t *sums,

@@ -101,11 +101,12 @@ def _attempt() -> ctypes.CDLL | KernelError:
     loaded.spinbnn_layer.restype = None
     loaded.spinbnn_layer.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)
     loaded.spinbnn_multiplies_bytes.restype = ctypes.c_int64
-    loaded.spinbnn_byte_weights.restype = None
-    loaded.spinbnn_byte_weights.argtypes = (
-        *(ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
-        *(ctypes.c_void_p, ctypes.c_void_p),
-    )
+    if loaded.spinbnn_multiplies_bytes():
+        loaded.spinbnn_byte_weights.restype = None
+        loaded.spinbnn_byte_weights.argtypes = (
+            *(ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
+            *(ctypes.c_void_p, ctypes.c_void_p),
+        )
     loaded.spinbnn_popcount_loop.restype = ctypes.c_uint32
     loaded.spinbnn_popcount_loop.argtypes = (ctypes.c_int64,)
     return loaded
