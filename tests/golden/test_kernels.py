@@ -43,7 +43,7 @@ def random_head(rng: np.random.Generator, neurons: int, spread: int) -> Any:
 def random_layer(rng: np.random.Generator, bits: int, kind: str) -> Layer:
     """Return a layer of any size: a third fully connected, the others convolutions of any geometry."""
     planes = int(rng.integers(1, 4))
-    shifts = tuple(sorted(int(shift) for shift in rng.integers(0, 8, planes)))
+    shifts = tuple(sorted(int(shift) for shift in rng.integers(0, rng.choice([1, 8]), planes)))
     neurons, relu = int(rng.integers(1, 50)), bool(rng.integers(0, 2))
 
     def weights(length: int) -> Any:
@@ -77,6 +77,11 @@ def random_layer(rng: np.random.Generator, bits: int, kind: str) -> Layer:
     return replace(layer, pool=pool)
 
 
+def ways(layer: Layer, kind: str) -> list[bool]:
+    """Return the ways of computing a layer: by bits, and by bytes where machine and layer allow it."""
+    return [False, True] if kernels.multiplies_bytes() and kernels.fits_bytes(layer, kind) else [False]
+
+
 @pytest.mark.parametrize("seed", range(150))
 def test_random_layers_equal_those_of_numpy(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -91,13 +96,14 @@ def test_random_layers_equal_those_of_numpy(seed: int) -> None:
     if rng.integers(0, 2):
         residual = rng.integers(-500, 500, (images, height * width, neurons), dtype=np.int32)
     sums, codes = layer_outputs(layer, bits, kind, x, residual)
-    kernel = kernels.Kernel(layer, bits, kind)
-    have, have_codes = kernel(x, residual)
-    assert np.array_equal(have, sums)
-    assert np.array_equal(have_codes, codes) if codes is not None else have_codes is None
-    nothing, only_codes = kernel(x, residual, keep_sums=False)
-    assert nothing is None
-    assert np.array_equal(only_codes, codes) if codes is not None else only_codes is None
+    for by_bytes in ways(layer, kind):
+        kernel = kernels.Kernel(layer, bits, kind, by_bytes=by_bytes)
+        have, have_codes = kernel(x, residual)
+        assert np.array_equal(have, sums)
+        assert np.array_equal(have_codes, codes) if codes is not None else have_codes is None
+        nothing, only_codes = kernel(x, residual, keep_sums=False)
+        assert nothing is None
+        assert np.array_equal(only_codes, codes) if codes is not None else only_codes is None
 
 
 @settings(RANDOM, max_examples=60)
@@ -130,6 +136,21 @@ def test_any_number_of_threads_gives_the_same(
     assert np.array_equal(forward(network, x), want)
 
 
+@pytest.mark.parametrize(("width", "channels", "kernel"), [(150, 1, 67), (97, 3, 30), (30, 2, 1), (32, 5, 3)])
+def test_windows_at_every_bit_of_a_word(width: int, channels: int, kernel: int) -> None:
+    """Rows of several words; padding of 0; and maps of 31 windows, one fewer than tiles take at once."""
+    rng = np.random.default_rng(6)
+    weights = pack(rng.integers(0, 2, (40, kernel * channels), dtype=np.uint8))
+    head = Affine(np.ones(40, int), np.zeros(40, int))
+    for padding in ((0, 0, 0, 0), (0, kernel // 2, 0, kernel // 2), (0, 1, 0, 0)):
+        layer = Conv("conv", weights, (1, width, channels), (1, kernel), head, padding=padding)
+        x = rng.integers(0, 2, (5, width * channels), dtype=np.uint8)
+        want, _ = layer_outputs(layer, 1, "bipolar", x)
+        for by_bytes in ways(layer, "bipolar"):
+            have, _ = kernels.Kernel(layer, 1, "bipolar", by_bytes=by_bytes)(x)
+            assert np.array_equal(have, want)
+
+
 def test_the_largest_sums() -> None:
     """Every bit set, 9 planes of weights and 8 of inputs: 2**30 is near."""
     inputs = 4096
@@ -141,6 +162,24 @@ def test_the_largest_sums() -> None:
     sums, _ = kernels.Kernel(layer, 8, "unsigned")(x)
     assert sums is not None
     assert sums[:, 0].tolist() == [[255 * 256 * inputs] * 17, [0] * 17]
+
+
+@pytest.mark.parametrize(("shifts", "kind", "fits"), [
+    ((0, 1, 2, 3, 4, 5), "bipolar", True), ((0, 0, 1, 2, 3, 4, 5), "bipolar", False),
+    ((0, 1, 2, 3, 4, 5, 6), "unsigned", True), ((7,), "unsigned", False),
+    ((0, 0, 1, 2, 3, 4, 5, 6), "signed", False),
+])  # fmt: skip
+@pytest.mark.parametrize("held", [0, 1])
+def test_the_largest_weights_of_bytes(shifts: tuple[int, ...], kind: str, fits: bool, held: int) -> None:
+    shape = (3, 70) if len(shifts) == 1 else (len(shifts), 3, 70)
+    weights = pack(np.full(shape, held, dtype=np.uint8))
+    layer = Dense("last", weights, 70, Affine(np.ones(3, int), np.zeros(3, int)), shifts)
+    assert kernels.fits_bytes(layer, kind) == fits
+    bits = 1 if kind == "bipolar" else 4
+    x = np.random.default_rng(1).integers(0, 2**bits, (40, 70), dtype=np.uint8)
+    want, _ = layer_outputs(layer, bits, kind, x)
+    for by_bytes in ways(layer, kind):
+        assert np.array_equal(kernels.Kernel(layer, bits, kind, by_bytes=by_bytes)(x)[0], want)
 
 
 def test_images_that_are_a_view() -> None:

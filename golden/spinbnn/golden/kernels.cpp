@@ -239,10 +239,12 @@ struct Worker {
     void byte_sums(int64_t begin, int64_t count, int32_t *sums) {
         for (int64_t block = 0; block < blocks; block += 2)
             for (int64_t i = 0; i < count; i += 32) {
-                const bool whole = count - i >= 32 && l.neurons - block * LANES >= 32;
-                if (whole && !l.base_of_positions)
-                    corner(i, block, (const char *)l.base + block * 64, 0, 64, sums + (begin + i) * l.neurons + block * LANES,
-                           l.neurons);
+                const int64_t first = l.base_of_positions ? (begin + i) % positions : 0;
+                const int64_t step = l.base_of_positions ? 64 * blocks : 0;
+                const bool one_image = !l.base_of_positions || first + 32 <= positions;
+                if (one_image && count - i >= 32 && l.neurons - block * LANES >= 32)
+                    corner(i, block, (const char *)l.base + first * step + block * 64, step, 64,
+                           sums + (begin + i) * l.neurons + block * LANES, l.neurons);
                 else
                     part_of_corner(begin, i, block, count - i, sums);
             }
@@ -412,10 +414,10 @@ extern "C" {
 int64_t spinbnn_multiplies_bytes() { return Tiles::permitted(); }
 
 #ifdef TILES
-// Lay weights of some planes, [plane][neuron][slice], with the place values given, out as `byte_weights`, which holds 0.
-void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons, int64_t length, const int64_t *values,
+// Lay weights of some planes, [plane][neuron][slice], with the place values given, out as `byte_weights`. Behind the
+// last element of a window they meet codes of 0, and sums of neurons that do not exist are not kept.
+void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons, int64_t slices, const int64_t *values,
                           int8_t *to) {
-    const int64_t slices = (length + 63) / 64;
     for (int64_t n = 0; n < neurons; n++)
         for (int64_t k = 0; k < slices; k++) {
             __m512i weights = _mm512_setzero_si512();
@@ -424,8 +426,6 @@ void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons
                 const __mmask64 ones = planes[(q * neurons + n) * slices + k];
                 weights = _mm512_add_epi8(weights, _mm512_mask_blend_epi8(ones, _mm512_sub_epi8(zero, place), place));
             }
-            const int64_t used = std::min<int64_t>(64, length - 64 * k);
-            weights = _mm512_maskz_mov_epi8(~uint64_t(0) >> (64 - used), weights);
             uint32_t fours[16];
             std::memcpy(fours, &weights, 64);
             auto *tile = (uint32_t *)(to + (n / LANES * slices + k) * 1024);

@@ -322,7 +322,7 @@ def _by_bytes(layer: Dense | Conv, bits: int, kind: str) -> Parts:
     weights = _aligned(np.zeros(blocks * planes.shape[-1] * _LANES * SLICE_BITS, dtype=np.int8))
     library().spinbnn_byte_weights(
         np.ascontiguousarray(planes).ctypes.data,
-        *(len(planes), layer.neurons, layer.sum_length),
+        *planes.shape,
         *(values.ctypes.data, weights.ctypes.data),
     )
     toggled = taken_off if kind == "signed" else 0
