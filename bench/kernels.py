@@ -42,10 +42,9 @@ def popcount_loop() -> None:
         list(pool.map(loop, [LOOP_ROUNDS] * kernels.threads()))
 
 
-def share(layer: Layer, images: int, seconds: float, loop_seconds: float) -> str:
-    limit = kernels.threads() * LOOP_ROUNDS * LOOP_BITS / loop_seconds
-    rate = images * operations(layer, 1) / seconds
-    return f"{images / seconds:,.0f} images/s, {rate / limit:.0%} of the popcount limit"
+def rate(images: int, seconds: float) -> str:
+    way = "bytes multiplied in tiles" if kernels.multiplies_bytes() else "bits counted"
+    return f"{images / seconds:,.0f} images/s, {way}"
 
 
 def blas() -> str:
@@ -92,7 +91,7 @@ def against_blas(images: int, target: float | None = None) -> Measurement:
     layer, codes, matrix = dense_operands(images)
     x, weights = signs(codes, np.float32), matrix.astype(np.float32)
     run = checked(layer, codes, x @ weights)
-    seconds, baseline, loop = best_of_each(run, lambda: x @ weights, popcount_loop, repeats=REPEATS)
+    seconds, baseline = best_of_each(run, lambda: x @ weights, repeats=REPEATS)
     return Measurement(
         f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
         SUBJECT,
@@ -100,7 +99,24 @@ def against_blas(images: int, target: float | None = None) -> Measurement:
         "float32 matrix product of NumPy",
         baseline,
         target,
-        f"{share(layer, images, seconds, loop)}; {blas()}",
+        f"{rate(images, seconds)}; {blas()}",
+    )
+
+
+def against_the_limit(images: int = 1000) -> Measurement:
+    layer, codes, _ = dense_operands(images)
+    kernel_of(layer)  # or there is nothing to measure
+    counting = kernels.Kernel(layer, 1, "bipolar", by_bytes=False)
+    seconds, loop = best_of_each(lambda: counting(codes), popcount_loop, repeats=REPEATS)
+    limit = kernels.threads() * LOOP_ROUNDS * LOOP_BITS / loop
+    least = images * operations(layer, 1) / limit
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images, counting bits",
+        SUBJECT,
+        seconds,
+        "xor, popcount and add of as many bits, in registers, all cores",
+        least,
+        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the popcount limit",
     )
 
 
@@ -124,12 +140,8 @@ def against_int8(images: int, target: float | None = None) -> Measurement:
     x, weights = torch.from_numpy(signs(codes, np.int8)), torch.from_numpy(matrix)
     by_neuron = weights.t().contiguous().t()
     run = checked(layer, codes, torch._int_mm(x, weights).numpy())
-    seconds, first, second, loop = best_of_each(
-        run,
-        lambda: torch._int_mm(x, weights),
-        lambda: torch._int_mm(x, by_neuron),
-        popcount_loop,
-        repeats=REPEATS,
+    seconds, first, second = best_of_each(
+        run, lambda: torch._int_mm(x, weights), lambda: torch._int_mm(x, by_neuron), repeats=REPEATS
     )
     return Measurement(
         f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
@@ -138,7 +150,7 @@ def against_int8(images: int, target: float | None = None) -> Measurement:
         "int8 matrix product of PyTorch (_int_mm), the faster layout of the weights",
         min(first, second),
         target,
-        f"{share(layer, images, seconds, loop)}; layouts {first * 1e3:.2f} and {second * 1e3:.2f} ms",
+        f"{rate(images, seconds)}; layouts {first * 1e3:.2f} and {second * 1e3:.2f} ms",
     )
 
 
@@ -160,8 +172,8 @@ def convolution(images: int = 64) -> Measurement:
     with torch.inference_mode():
         expected = product(*first, padding=1).permute(0, 2, 3, 1).numpy()
         run = checked(layer, codes.reshape(images, -1), expected)
-        seconds, loop, *layouts = best_of_each(
-            run, popcount_loop, lambda: product(*first, padding=1), lambda: product(*last, padding=1)
+        seconds, *layouts = best_of_each(
+            run, lambda: product(*first, padding=1), lambda: product(*last, padding=1)
         )
     return Measurement(
         f"convolution of 3 x 3, {channels} to {channels} channels, {size} x {size} maps, {images} images",
@@ -170,7 +182,7 @@ def convolution(images: int = 64) -> Measurement:
         "float32 convolution of PyTorch, the faster layout",
         min(layouts),
         5,
-        share(layer, images, seconds, loop),
+        rate(images, seconds),
     )
 
 
@@ -180,6 +192,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     partial(against_blas, 256),
     partial(against_blas, 1000, target=8),
     partial(against_blas, 10_000),
+    against_the_limit,
     against_numpy,
     partial(against_int8, 256),
     partial(against_int8, 1000, target=2.5),
