@@ -247,6 +247,13 @@ def test_without_a_compiler_numpy_computes(tmp_path: Path) -> None:
     assert "no-such-compiler" in lines[1]
 
 
+def test_without_a_place_for_the_build_numpy_computes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lines = in_a_new_process(tmp_path / "file").splitlines()
+    assert lines[0] == "False False"
+    assert lines[1].startswith("the kernels cannot be built: ")
+
+
 def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
     lines = in_a_new_process(tmp_path, CXX="g++ -no-such-option").splitlines()
     assert lines[0] == "False False"

@@ -96,7 +96,7 @@ def _attempt() -> ctypes.CDLL | KernelError:
         loaded = ctypes.CDLL(str(_built()))
     except subprocess.CalledProcessError as error:
         return KernelError(f"the kernels do not compile: {error.stderr.strip().splitlines()[:1]}")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home
         return KernelError(f"the kernels cannot be built: {error}")
     loaded.spinbnn_layer.restype = None
     loaded.spinbnn_layer.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)
@@ -133,24 +133,14 @@ def _built() -> Path:
     version = _output([command[0], "--version"])
     made_of = "\n".join([SOURCE.read_text(encoding="utf-8"), *command, version, _processor()])
     name = f"kernels-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
-    folder = _writable(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spinbnn")
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spinbnn"
+    folder.mkdir(parents=True, exist_ok=True)
     if (folder / name).exists():
         return folder / name
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         _output([*command, str(SOURCE), "-o", f"{scratch}/{name}"])
         # Published by renaming: other processes see it whole or not at all.
         return (Path(scratch) / name).replace(folder / name)
-
-
-def _writable(folder: Path) -> Path:
-    """Return a folder, or where nothing can be written there, one for this process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="spinbnn-"))
 
 
 def _output(command: list[str]) -> str:
