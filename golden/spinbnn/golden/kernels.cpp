@@ -442,7 +442,8 @@ void spinbnn_layer(const Layer *layer, int64_t images, const uint8_t *x, const i
     const bool pooled_first = l.pooling == MAX || l.pooling == SUM;
     const int64_t integers = (pooled_first ? outputs : positions) * l.neurons;
     const int64_t inputs = l.height * l.width * l.channels;
-    const int64_t step = std::max<int64_t>(1, BLOCK / positions);
+    const int64_t fair = (images + threads - 1) / threads;  // or a small batch would be one thread's
+    const int64_t step = std::max<int64_t>(1, std::min(BLOCK / positions, (fair + ROWS - 1) / ROWS * ROWS));
     std::atomic<int64_t> next(0);
     auto work = [&] {
         const Tiles tiles;

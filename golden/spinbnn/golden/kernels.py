@@ -95,7 +95,7 @@ def _attempt() -> ctypes.CDLL | KernelError:
     try:
         loaded = ctypes.CDLL(str(_built()))
     except subprocess.CalledProcessError as error:
-        return KernelError(f"the kernels do not compile: {error.stderr.strip().splitlines()[:1]}")
+        return KernelError(f"the kernels do not compile: {error.stderr.strip().partition(chr(10))[0]}")
     except (OSError, RuntimeError) as error:  # RuntimeError: no home
         return KernelError(f"the kernels cannot be built: {error}")
     loaded.spinbnn_layer.restype = None
