@@ -112,7 +112,8 @@ inline void copy_bits(uint64_t *to, int64_t to_bit, const uint64_t *from, int64_
 // What a thread needs to compute image after image.
 struct Worker {
     const Layer &l;
-    const int64_t positions, outputs, length, words, slices, row_codes, row_words, padded_height, blocks, chunks, stride;
+    const int64_t positions, outputs, length, words, slices;
+    const int64_t row_codes, row_words, padded_height, blocks, chunks, stride;
     const uint8_t *map = nullptr;       // [y][x][channel]
     std::vector<uint8_t> padded;
     std::vector<uint64_t> rows;         // [plane][y][row word]
@@ -152,7 +153,8 @@ struct Worker {
         }
         map = padded.data();
         const int64_t inside = l.width * l.channels;
-        if (row_codes > inside || padded_height > l.height) std::memset(padded.data(), (int)l.fill, padded_height * row_codes);
+        if (row_codes > inside || padded_height > l.height)
+            std::memset(padded.data(), (int)l.fill, padded_height * row_codes);
         for (int64_t y = 0; y < l.height; y++)
             std::memcpy(&padded[(l.top + y) * row_codes + l.left * l.channels], x + y * inside, inside);
         if (l.toggled)
@@ -250,10 +252,11 @@ struct Worker {
             }
     }
 
-    // The sums of 32 windows and 32 neurons. The bases of a window are `base_step` bytes behind those of the one before,
-    // and those of the second 16 neurons `base_half` bytes behind the first; `to` has a row of so many sums a window.
+    // The sums of 32 windows and 32 neurons. The bases of a window are `base_step` bytes behind those of the one
+    // before, and those of the second 16 neurons `base_half` bytes behind the first; `to` has rows of `row` sums.
     void corner(int64_t i, int64_t block, const char *base, int64_t base_step, int64_t base_half, int32_t *to,
                 int64_t row) const {
+        asm volatile("" ::: "memory");  // the compiler does not see that loads of tiles read memory
         _tile_loadd(0, base, base_step);
         _tile_loadd(1, base + base_half, base_step);
         _tile_loadd(2, base + 16 * base_step, base_step);

@@ -182,6 +182,9 @@ class Kernel:
     bits : int
         Bits of an input's code.
     kind : {"bipolar", "unsigned", "signed"}
+    by_bytes : bool, optional
+        Multiply bytes, or count bits; by default what is faster. Only where the machine multiplies bytes, and
+        the layer's weights fit them.
 
     Raises
     ------
