@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import forward, programming
+from bench import forward, kernels, monte_carlo, programming
 from bench.machine import commit, machine
-from bench.measurement import Measurement
+from bench.measurement import Benchmark, Measurement, NotMeasuredError
 
-TOPICS = {"forward": forward, "programming": programming}
+TOPICS = {"kernels": kernels, "forward": forward, "programming": programming, "monte_carlo": monte_carlo}
 
 
 def table_of(results: list[Measurement], title: str) -> Table:
@@ -36,6 +36,14 @@ def table_of(results: list[Measurement], title: str) -> Table:
     return table
 
 
+def attempt(benchmark: Benchmark) -> Measurement | str:
+    """Return a measurement, or why there is none."""
+    try:
+        return benchmark()
+    except NotMeasuredError as error:
+        return str(error)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"of {', '.join(TOPICS)}; by default all")
@@ -44,14 +52,22 @@ def main() -> None:
     if unknown:
         parser.error(f"topic must be one of {', '.join(TOPICS)}, not {unknown[0]}")
     benchmarks = [benchmark for topic in chosen for benchmark in TOPICS[topic].BENCHMARKS]
-    results = [benchmark() for benchmark in track(benchmarks, "benchmarks", console=Console(stderr=True))]
+    progress = Console(stderr=True)
+    attempts = [attempt(benchmark) for benchmark in track(benchmarks, "benchmarks", console=progress)]
+    results = [each for each in attempts if isinstance(each, Measurement)]
+    missing = [each for each in attempts if isinstance(each, str)]
     console = Console()
     console.print(table_of(results, f"spinbnn at {commit()}, {machine()}"))
+    for line in missing:
+        console.print(f"not measured: {line}")
     path = Path("build/bench.json")
     path.parent.mkdir(exist_ok=True)
     rows = [asdict(result) | {"ratio": result.ratio, "met": result.met} for result in results]
     path.write_text(
-        json.dumps({"commit": commit(), "machine": machine(), "results": rows}, indent=2) + "\n",
+        json.dumps(
+            {"commit": commit(), "machine": machine(), "results": rows, "not_measured": missing}, indent=2
+        )
+        + "\n",
         encoding="utf-8",
     )
     console.print(f"{path}")

@@ -1,13 +1,16 @@
 """Golden's forward pass against matrix products."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 
-from bench.measurement import Measurement, best
+from bench.measurement import Measurement, best, best_of_each
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.layers import Affine, Threshold
-from spinbnn.golden.network import Network, forward
+from spinbnn.golden.network import Network, forward, trace
 from spinbnn.golden.network_file import load_network
 from spinbnn.sim.assets import MNIST_NETWORK
 from spinbnn.sim.datasets import bundled_images
@@ -32,18 +35,45 @@ def float_forward(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     return run
 
 
+IMAGES = 10_000
+
+
+def operands() -> tuple[Network, np.ndarray]:
+    """Return the shipped network and as many images as MNIST's test set has: the shipped ones, repeated."""
+    return load_network(MNIST_NETWORK), np.resize(bundled_images().pixels, (IMAGES, 784))
+
+
 def golden_forward() -> Measurement:
-    network = load_network(MNIST_NETWORK)
-    images = bundled_images().pixels
+    network, images = operands()
     baseline = float_forward(network)
     assert np.array_equal(baseline(images), forward(network, images))
+    seconds, of_baseline = best_of_each(lambda: forward(network, images), lambda: baseline(images))
     return Measurement(
-        f"golden forward, {network.name}, {len(images)} images",
-        "packed words, np.bitwise_count",
-        best(lambda: forward(network, images)),
+        f"golden forward, {network.name}, {IMAGES:,} images",
+        "network.forward",
+        seconds,
         "float32 matrix products of NumPy (BLAS)",
-        best(lambda: baseline(images)),
+        of_baseline,
     )
 
 
-BENCHMARKS = (golden_forward,)
+def golden_trace() -> Measurement:
+    network, images = operands()
+    with without_kernels():
+        in_numpy = best(lambda: trace(network, images), 2)
+    return Measurement(
+        f"golden trace, all sums and activations, {network.name}, {IMAGES:,} images",
+        "network.trace",
+        best(lambda: trace(network, images)),
+        "the same in NumPy",
+        in_numpy,
+    )
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    with patch.dict(os.environ, {"SPINBNN_KERNELS": "numpy"}):
+        yield
+
+
+BENCHMARKS = (golden_forward, golden_trace)

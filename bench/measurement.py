@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 REPEATS = 5
+TURNS = 3
+PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,29 @@ class Measurement:
         return None if self.target is None else self.ratio >= self.target
 
 
+class NotMeasuredError(Exception):
+    """What a benchmark raises, in one line, when something that it compares is not installed."""
+
+
 Benchmark = Callable[[], Measurement]
 
 
 def best(action: Callable[[], object], repeats: int = REPEATS) -> float:
     """Return the least seconds of several runs: the machine's noise only ever adds."""
-    seconds = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds)
+    return best_of_each(action, repeats=repeats)[0]
+
+
+def best_of_each(*actions: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+    """Return the least seconds of each of some actions, in several turns: all meet the same spells of noise.
+
+    A pause goes before each turn, as threads of a library spin for some time after its last call.
+    """
+    seconds: list[list[float]] = [[] for _ in actions]
+    for _ in range(TURNS):
+        for action, of_action in zip(actions, seconds, strict=True):
+            time.sleep(PAUSE_SECONDS)
+            for _ in range(repeats):
+                begin = time.perf_counter()
+                action()
+                of_action.append(time.perf_counter() - begin)
+    return [min(of_action) for of_action in seconds]

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.measurement import Measurement, best
+from bench.measurement import Measurement, best, best_of_each
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.geometry import PRESETS, Geometry
 from spinbnn.golden.memory_options import EVERYTHING, PLAIN, MemoryOptions
 from spinbnn.golden.mram import MramArray
-from spinbnn.golden.operating_point import POINTS, OperatingPoint
+from spinbnn.golden.operating_point import POINTS, PROBABILITY_BITS, OperatingPoint
 from spinbnn.golden.placement import ProgramPacket
 
 WEAK_TAILS = replace(
@@ -43,6 +43,23 @@ def programming_plain() -> Measurement:
     return programming("write error rate 1e-3", PLAIN, POINTS["1e-3"])
 
 
+def programming_against_raw_draws() -> Measurement:
+    geometry, point = PRESETS["64x64"], POINTS["1e-3"]
+    packet = whole_array(geometry)
+    words = len(packet.rows) * geometry.cell_slices * PROBABILITY_BITS
+    stream = np.random.SFC64(1)
+    seconds, draws = best_of_each(
+        lambda: MramArray(geometry, 1).program(packet, point), lambda: stream.random_raw(words)
+    )
+    return Measurement(
+        f"programming {packet.rows.size * geometry.word_bits:,} bits, write error rate 1e-3",
+        "MramArray: the hardware's random stream, errors, counters, energy",
+        seconds,
+        f"SFC64.random_raw of the same {words:,} words, nothing else",
+        draws,
+    )
+
+
 def programming_classes() -> Measurement:
     memory = MemoryOptions(variability=True, self_terminated=True)
     return programming("with classes and self-terminated energy", memory, WEAK_TAILS)
@@ -53,4 +70,4 @@ def programming_everything() -> Measurement:
     return programming("with all options and 3 retries", memory, replace(WEAK_TAILS, max_retries=3))
 
 
-BENCHMARKS = (programming_plain, programming_classes, programming_everything)
+BENCHMARKS = (programming_plain, programming_against_raw_draws, programming_classes, programming_everything)

@@ -11,6 +11,7 @@ import pytest
 # NumPy reads it when it is imported. The matrices here are small, and tests run beside each other: threads of
 # one product only wait for those of another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("SPINBNN_THREADS", "1")  # the same of our kernels
 
 SIMULATORS = ("verilator", "icarus")
 WANTED = tuple(os.environ.get("SPINBNN_SIMULATORS", " ".join(SIMULATORS)).split())

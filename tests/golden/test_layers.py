@@ -10,8 +10,17 @@ import pytest
 
 from spinbnn.golden.encoding import pack
 from spinbnn.golden.errors import NetworkError
-from spinbnn.golden.layers import Affine, Conv, Dense, MultiThreshold, Pool, Threshold, largest_sum
-from spinbnn.golden.network import LARGEST_SUM, Format, Network, integer_shape
+from spinbnn.golden.layers import (
+    Affine,
+    Conv,
+    Dense,
+    MultiThreshold,
+    Pool,
+    Threshold,
+    integer_shape,
+    largest_sum,
+)
+from spinbnn.golden.network import LARGEST_SUM, Format, Network
 
 BIT = Threshold(np.zeros(4, dtype=np.int32), np.zeros(4, dtype=np.bool_))
 NO_FLIPS = np.zeros(4, dtype=np.bool_)

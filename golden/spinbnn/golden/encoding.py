@@ -42,11 +42,13 @@ def pack(bits: NDArray[np.integer] | NDArray[np.bool_]) -> Words:
     DataError
         If an element is neither 0 nor 1.
     """
-    if bits.size and (bits.min() < 0 or bits.max() > 1):
+    negative = bits.dtype.kind == "i" and bits.size and bits.min() < 0
+    if negative or (bits.size and bits.max() > 1):
         raise DataError(f"bits must be 0 or 1, not {bits.min()}..{bits.max()}")
     octets = np.packbits(bits.astype(np.uint8, copy=False), axis=-1, bitorder="little")
     missing = -octets.shape[-1] % 8
-    octets = np.pad(octets, [(0, 0)] * (octets.ndim - 1) + [(0, missing)])
+    if missing:
+        octets = np.pad(octets, [(0, 0)] * (octets.ndim - 1) + [(0, missing)])
     return np.ascontiguousarray(octets).view("<u8").astype(np.uint64, copy=False)
 
 

@@ -35,3 +35,7 @@ class TechnologyError(SpinbnnError):
 
 class PulseError(SpinbnnError):
     """An impossible write pulse, or a time, current or error rate outside a model's region."""
+
+
+class KernelError(SpinbnnError):
+    """Compiled kernels that are asked for and cannot be built, or an impossible choice of them."""

@@ -522,3 +522,16 @@ def largest_sum(layer: Layer, largest_input: int) -> int:
     if layer.pool is not None and layer.pool.kind == "sum":
         window = layer.pool.size[0] * layer.pool.size[1]
     return layer.sum_length * weight * largest_input * window
+
+
+def integer_shape(layer: Layer) -> Shape:
+    """Return the shape of the map of integers that a layer's head meets."""
+    if isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind == "or":
+        return *layer.sum_shape, layer.neurons
+    return layer.output_shape
+
+
+def operations(layer: Layer, input_bits: int) -> int:
+    """Return the binary multiply-accumulates of a layer for an image, of inputs of so many bits."""
+    positions = layer.sum_shape[0] * layer.sum_shape[1] if isinstance(layer, Conv) else 1
+    return positions * layer.neurons * layer.sum_length * input_bits * len(layer.weight_shifts)

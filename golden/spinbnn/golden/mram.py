@@ -47,8 +47,8 @@ LANE_COUNTERS = ("activation_words", "activation_flips", "activation_energy_aj")
 _GROUP_READS_INDEX = 32
 _LANE_INDEX = 48
 
-# Pulses whose random words are held at a time: 1 MiB for rows of one slice.
-_BLOCK_PULSES = 4096
+# Pulses whose random words are held at a time: 256 KiB for rows of one slice stay in a second-level cache.
+_BLOCK_PULSES = 1024
 # Rows that are first tried at once when pulses are repeated.
 _FIRST_RUN = 64
 
@@ -446,9 +446,10 @@ class MramArray:
             words = self._rng.random_raw(count * PROBABILITY_BITS * slices)
             planes = np.ascontiguousarray(words.reshape(count, PROBABILITY_BITS, slices).swapaxes(0, 1))
             fail = np.zeros((count, len(by_class), 2, slices), dtype=np.uint64)
+            drawn = {p: bernoulli(planes, p) for p in {p for both in by_class for p in both}}
             for number, both in enumerate(by_class):
                 for direction, p in enumerate(both):
-                    fail[:, number, direction] = bernoulli(planes, p)
+                    fail[:, number, direction] = drawn[p]
             yield slice(first, first + count), fail
 
     def _class_masks(self, banks: Indices, rows: Indices) -> tuple[Words, Words]:
@@ -514,6 +515,8 @@ def _of_class(drawn: Words, classes: Words) -> tuple[Words, Words]:
     drawn : uint64 [n, classes, 2, Lc]
     classes : uint64 [classes, n, Lc]
     """
+    if len(classes) == 1:  # of all cells
+        return drawn[:, 0, 0], drawn[:, 0, 1]
     of_class = drawn & classes.swapaxes(0, 1)[:, :, None]
     fail: Words = np.bitwise_or.reduce(of_class, axis=1)
     return fail[:, 0], fail[:, 1]

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from spinbnn.golden import kernels
 from spinbnn.golden.encoding import Bits, pack
 from spinbnn.golden.errors import DataError, NetworkError
+from spinbnn.golden.layer_outputs import layer_outputs
 from spinbnn.golden.layers import (
     Affine,
     Conv,
@@ -20,12 +22,12 @@ from spinbnn.golden.layers import (
     Ints,
     Layer,
     MultiThreshold,
-    Pool,
     Shape,
     Threshold,
+    integer_shape,
     largest_sum,
+    operations,
 )
-from spinbnn.golden.sums import layer_sums
 
 # 2 * popcount is formed before the subtraction, so a sum may take half of int32.
 LARGEST_SUM = 2**30 - 1
@@ -202,13 +204,6 @@ def _check_joint(before: Layer, layer: Layer) -> None:
         )
 
 
-def integer_shape(layer: Layer) -> Shape:
-    """Return the shape of the map of integers that a layer's head meets."""
-    if isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind == "or":
-        return *layer.sum_shape, layer.neurons
-    return layer.output_shape
-
-
 def _json_copy(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return a deep copy of metadata, having seen that JSON keeps every bit of it."""
     try:
@@ -259,60 +254,39 @@ def check_images(network: Network, x: NDArray[np.uint8]) -> None:
         raise DataError(f"pixels must be at most {largest} for network '{network.name}', not {x.max()}")
 
 
-def _layer_traces(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> Iterator[LayerTrace]:
+Run = Callable[..., tuple[Ints | None, Bits | None]]
+
+
+def _runs(network: Network, images: int) -> list[Run]:
+    """Return what computes each layer: compiled kernels where they are worth it, otherwise NumPy."""
+    formats = [network.format_into(index) for index in range(len(network.layers))]
+    each = list(zip(network.layers, formats, strict=True))
+    if kernels.chosen(images * sum(operations(layer, form.bits) for layer, form in each)):
+        return [kernels.Kernel(layer, *form) for layer, form in each]
+    return [partial(layer_outputs, layer, *form) for layer, form in each]
+
+
+def _walk(
+    network: Network, runs: list[Run], x: NDArray[np.uint8], store: Store | None = None, *, keep_sums: bool
+) -> Iterator[tuple[Ints | None, Bits | None]]:
+    """Yield, layer after layer, the integers, int32 [n, pixels, N], and the codes, uint8 [n, outputs].
+
+    Without `keep_sums` the integers of a layer may be None; not those of the last.
+    """
     integers: dict[str, Ints] = {}
     kept = {layer.residual for layer in network.layers}
-    for index, layer in enumerate(network.layers):
-        sums = _integers(layer, layer_sums(layer, x, *network.format_into(index)))
-        if layer.residual is not None:
-            sums = sums + integers[layer.residual]
+    for index, (layer, run) in enumerate(zip(network.layers, runs, strict=True)):
+        residual = None if layer.residual is None else integers[layer.residual]
+        needed = keep_sums or layer.name in kept or layer is network.layers[-1]
+        sums, bits = run(x, residual, keep_sums=needed)
         if layer.name in kept:
+            assert sums is not None
             integers[layer.name] = sums
-        bits = _codes(layer, sums)
         if bits is not None and store is not None:
             bits = store(index, bits)
-        yield LayerTrace(sums.reshape(len(x), sums.shape[1] * sums.shape[2]), bits)
+        yield sums, bits
         if bits is not None:
             x = bits
-
-
-def _integers(layer: Layer, sums: Ints) -> Ints:
-    """Return ReLU and pooling of sums, int32 [n, positions, N]."""
-    if layer.relu:
-        sums = np.maximum(sums, np.int32(0))
-    if isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind != "or":
-        windows = _windows(layer.pool, sums.reshape(len(sums), *layer.sum_shape, layer.neurons))
-        if layer.pool.kind == "max":
-            sums = windows.max(axis=(-2, -1))
-        else:
-            sums = windows.sum(axis=(-2, -1), dtype=np.int32)
-    height, width, neurons = integer_shape(layer)
-    return sums.reshape(len(sums), height * width, neurons)
-
-
-def _windows(pool: Pool, maps: NDArray[Any]) -> NDArray[Any]:
-    """Return the windows, [n, y, x, C, h, w], of maps, [n, H, W, C]."""
-    windows = sliding_window_view(maps, pool.size, axis=(1, 2))
-    return windows[:, :: pool.stride[0], :: pool.stride[1]]
-
-
-def _codes(layer: Layer, sums: Ints) -> Bits | None:
-    """Return the codes of a layer's activations, uint8 [n, outputs], pooled if need be."""
-    head = layer.head
-    if isinstance(head, Affine):
-        return None
-    pooled = isinstance(layer, Conv) and layer.pool is not None and layer.pool.kind == "or"
-    if isinstance(head, Threshold):
-        activations: NDArray[Any] = head.bits(sums)
-        modulus = 2
-    else:
-        activations, modulus = head.activations(sums), 2**head.bits
-    if pooled:
-        assert isinstance(layer, Conv)
-        assert layer.pool is not None
-        maps = activations.reshape(len(sums), *layer.sum_shape, layer.neurons)
-        activations = _windows(layer.pool, maps).max(axis=(-2, -1))
-    return (activations & (modulus - 1)).astype(np.uint8).reshape(len(sums), layer.outputs)
 
 
 def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) -> list[LayerTrace]:
@@ -337,7 +311,11 @@ def trace(network: Network, x: NDArray[np.uint8], store: Store | None = None) ->
         If the type, shape or range of `x` does not suit the network.
     """
     check_images(network, x)
-    return list(_layer_traces(network, x, store))
+    traces = []
+    for sums, bits in _walk(network, _runs(network, len(x)), x, store, keep_sums=True):
+        assert sums is not None
+        traces.append(LayerTrace(sums.reshape(len(x), sums.shape[1] * sums.shape[2]), bits))
+    return traces
 
 
 def forward(network: Network, x: NDArray[np.uint8]) -> Ints:
@@ -363,11 +341,12 @@ def forward(network: Network, x: NDArray[np.uint8]) -> Ints:
     logits = np.empty((len(x), network.outputs), dtype=np.int32)
     unfolded = max(_unfolded_bytes(layer) for layer in network.layers)
     images = max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // unfolded))
+    runs = _runs(network, len(x))
     for first in range(0, len(x), images):
         block = slice(first, first + images)
-        for layer in _layer_traces(network, x[block]):
-            if layer.bits is None:
-                logits[block] = head.logits(layer.sums)
+        *_, (sums, _) = _walk(network, runs, x[block], keep_sums=False)
+        assert sums is not None
+        logits[block] = head.logits(sums[:, 0])
     return logits
 
 

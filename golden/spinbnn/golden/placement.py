@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 from spinbnn.golden.encoding import Bits, Words, bit_planes, join_rows, pack, split_rows, unpack, words_for
 from spinbnn.golden.errors import CapacityError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.layers import Affine, Conv, Dense, Layer, MultiThreshold, Threshold, largest_sum
-from spinbnn.golden.network import Format, Network, integer_shape
+from spinbnn.golden.layers import (
+    Affine,
+    Conv,
+    Dense,
+    Layer,
+    MultiThreshold,
+    Threshold,
+    integer_shape,
+    largest_sum,
+)
+from spinbnn.golden.network import Format, Network
 from spinbnn.golden.steps import Step, layer_steps
 
 _MOST_INPUTS = 2**24 - 1

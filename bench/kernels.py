@@ -1,0 +1,201 @@
+"""The compiled kernels against matrix products, and against the machine's limit of population counts."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bench.measurement import Benchmark, Measurement, NotMeasuredError, best, best_of_each
+from spinbnn.golden import kernels
+from spinbnn.golden.encoding import pack
+from spinbnn.golden.layer_outputs import layer_outputs
+from spinbnn.golden.layers import Affine, Conv, Dense, Layer, operations
+
+NEURONS = 1024
+SUBJECT = "compiled kernels, from codes to int32 sums"
+REPEATS = 20  # a run takes a millisecond
+LOOP_ROUNDS, LOOP_BITS = 1_000_000, 8 * 512  # of kernels.cpp's spinbnn_popcount_loop
+
+
+def torch_of(what: str) -> Any:
+    try:
+        import torch  # noqa: PLC0415 -- optional, and slow to import
+    except ImportError:
+        raise NotMeasuredError(f"{what}: PyTorch is not installed (extra `train`)") from None
+    torch.set_num_threads(kernels.threads())
+    return torch
+
+
+def kernel_of(layer: Layer) -> kernels.Kernel:
+    if not kernels.available():
+        raise NotMeasuredError("the compiled kernels: there is no compiler (g++)")
+    return kernels.Kernel(layer, 1, "bipolar")
+
+
+def popcount_loop() -> None:
+    """Count what never leaves the registers, on all cores."""
+    loop = kernels.library().spinbnn_popcount_loop
+    with ThreadPoolExecutor(kernels.threads()) as pool:
+        list(pool.map(loop, [LOOP_ROUNDS] * kernels.threads()))
+
+
+def rate(images: int, seconds: float) -> str:
+    way = "bytes multiplied in tiles" if kernels.multiplies_bytes() else "bits counted"
+    return f"{images / seconds:,.0f} images/s, {way}"
+
+
+def blas() -> str:
+    """Return which kernels NumPy's BLAS runs, and what the environment makes it run."""
+    try:
+        import threadpoolctl  # noqa: PLC0415 -- optional
+    except ImportError:
+        kernel = "of a kernel unknown without threadpoolctl"
+    else:
+        found = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+        kernel = ", ".join(f"{each['internal_api']} {each.get('architecture', '')}" for each in found)
+    forced = [name for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ]
+    return f"BLAS {kernel}" + "".join(f"; {name} IS SET" for name in forced)
+
+
+def dense() -> Dense:
+    weights = pack(np.random.default_rng(1).integers(0, 2, (NEURONS, NEURONS), dtype=np.uint8))
+    head = Affine(np.ones(NEURONS, dtype=np.int32), np.zeros(NEURONS, dtype=np.int32))
+    return Dense("dense", weights, NEURONS, head)
+
+
+def signs(codes: np.ndarray, dtype: type) -> np.ndarray:
+    return 2 * codes.astype(dtype) - 1
+
+
+def dense_operands(images: int) -> tuple[Dense, np.ndarray, np.ndarray]:
+    """Return a layer, its inputs as codes, and its weights as +1 and -1, int8 [inputs, neurons]."""
+    layer = dense()
+    codes = np.random.default_rng(2).integers(0, 2, (images, NEURONS), dtype=np.uint8)
+    bits = np.unpackbits(layer.weights.view(np.uint8), axis=1, bitorder="little")
+    return layer, codes, signs(bits, np.int8).T.copy()
+
+
+def checked(layer: Layer, codes: np.ndarray, expected: np.ndarray) -> Callable[[], object]:
+    """Return a run of the compiled kernels, having seen that it is right."""
+    kernel = kernel_of(layer)
+    sums, _ = kernel(codes)
+    assert sums is not None
+    assert np.array_equal(sums.reshape(expected.shape), expected)
+    return lambda: kernel(codes)
+
+
+def against_blas(images: int, target: float | None = None) -> Measurement:
+    layer, codes, matrix = dense_operands(images)
+    x, weights = signs(codes, np.float32), matrix.astype(np.float32)
+    run = checked(layer, codes, x @ weights)
+    seconds, baseline = best_of_each(run, lambda: x @ weights, repeats=REPEATS)
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        SUBJECT,
+        seconds,
+        "float32 matrix product of NumPy",
+        baseline,
+        target,
+        f"{rate(images, seconds)}; {blas()}",
+    )
+
+
+def against_the_limit(images: int = 1000) -> Measurement:
+    layer, codes, _ = dense_operands(images)
+    kernel_of(layer)  # or there is nothing to measure
+    counting = kernels.Kernel(layer, 1, "bipolar", by_bytes=False)
+    seconds, loop = best_of_each(lambda: counting(codes), popcount_loop, repeats=REPEATS)
+    limit = kernels.threads() * LOOP_ROUNDS * LOOP_BITS / loop
+    least = images * operations(layer, 1) / limit
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images, counting bits",
+        SUBJECT,
+        seconds,
+        "xor, popcount and add of as many bits, in registers, all cores",
+        least,
+        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the popcount limit",
+    )
+
+
+def against_numpy(images: int = 1000) -> Measurement:
+    layer, codes, _ = dense_operands(images)
+    sums, _ = layer_outputs(layer, 1, "bipolar", codes)
+    assert sums is not None
+    run = checked(layer, codes, sums[:, 0])
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        SUBJECT,
+        best(run, REPEATS),
+        "the same in NumPy (np.bitwise_count)",
+        best(lambda: layer_outputs(layer, 1, "bipolar", codes)),
+    )
+
+
+def against_int8(images: int, target: float | None = None) -> Measurement:
+    torch = torch_of("dense layers in int8")
+    layer, codes, matrix = dense_operands(images)
+    x, weights = torch.from_numpy(signs(codes, np.int8)), torch.from_numpy(matrix)
+    by_neuron = weights.t().contiguous().t()
+    run = checked(layer, codes, torch._int_mm(x, weights).numpy())
+    seconds, first, second = best_of_each(
+        run, lambda: torch._int_mm(x, weights), lambda: torch._int_mm(x, by_neuron), repeats=REPEATS
+    )
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images of +1 and -1",
+        SUBJECT,
+        seconds,
+        "int8 matrix product of PyTorch (_int_mm), the faster layout of the weights",
+        min(first, second),
+        target,
+        f"{rate(images, seconds)}; layouts {first * 1e3:.2f} and {second * 1e3:.2f} ms",
+    )
+
+
+def convolution(images: int = 64) -> Measurement:
+    torch = torch_of("convolutions in float32")
+    size, channels = 16, 128
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, 2, (channels, 3, 3, channels), dtype=np.uint8)
+    head = Affine(np.ones(channels, dtype=np.int32), np.zeros(channels, dtype=np.int32))
+    layer = Conv(
+        "conv", pack(bits.reshape(channels, -1)), (size, size, channels), (3, 3), head, padding=(1, 1, 1, 1)
+    )
+    codes = rng.integers(0, 2, (images, size, size, channels), dtype=np.uint8)
+    x = torch.from_numpy(signs(codes, np.float32)).permute(0, 3, 1, 2)
+    weights = torch.from_numpy(signs(bits, np.float32)).permute(0, 3, 1, 2)
+    last = [each.contiguous(memory_format=torch.channels_last) for each in (x, weights)]
+    first = [each.contiguous() for each in (x, weights)]
+    product: Callable[..., Any] = torch.nn.functional.conv2d
+    with torch.inference_mode():
+        expected = product(*first, padding=1).permute(0, 2, 3, 1).numpy()
+        run = checked(layer, codes.reshape(images, -1), expected)
+        seconds, *layouts = best_of_each(
+            run, lambda: product(*first, padding=1), lambda: product(*last, padding=1)
+        )
+    return Measurement(
+        f"convolution of 3 x 3, {channels} to {channels} channels, {size} x {size} maps, {images} images",
+        SUBJECT,
+        seconds,
+        "float32 convolution of PyTorch, the faster layout",
+        min(layouts),
+        5,
+        rate(images, seconds),
+    )
+
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    partial(against_blas, 1),
+    partial(against_blas, 16),
+    partial(against_blas, 256),
+    partial(against_blas, 1000, target=8),
+    partial(against_blas, 10_000),
+    against_the_limit,
+    against_numpy,
+    partial(against_int8, 256),
+    partial(against_int8, 1000, target=2.5),
+    partial(against_int8, 10_000),
+    convolution,
+)
