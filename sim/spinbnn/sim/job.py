@@ -7,18 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from spinbnn.golden.activation_memory import WITHOUT_ERRORS
-from spinbnn.golden.chip import TYPICAL
-from spinbnn.golden.errors import DataError, OperatingPointError
+from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import LANE_COUNTERS, check_rows, counter_indices
-from spinbnn.golden.network import check_images
-from spinbnn.golden.placement import place
-from spinbnn.golden.point_map import TABLE_POINTS
 from spinbnn.hw.verilog import emit_verilog
-from spinbnn.sim import runner, schedule, tools
+from spinbnn.sim import runner, tools
+from spinbnn.sim.checks import check_job
+from spinbnn.sim.results import run_result
 from spinbnn.sim.spec import Progress, RunJob, RunResult, StallProfile
 from spinbnn.sim.testbench import wrapper
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory, ProgressFile
@@ -105,39 +100,7 @@ def build_machine(
 def _check(job: RunJob, first: RunJob) -> None:
     if (job.geometry, job.simulator, job.build_dir) != (first.geometry, first.simulator, first.build_dir):
         raise DataError("jobs that run together must have the same geometry, simulator and build directory")
-    if not len(job.images):
-        raise DataError("a run must have at least one image, not none")
-    if job.labels is not None and len(job.labels) != len(job.images):
-        raise DataError(f"labels must be as many as images, {len(job.images)}, not {len(job.labels)}")
-    check_images(job.network, job.images)
-    place(job.network, job.geometry)
-    _check_memory(job)
-
-
-def _check_memory(job: RunJob) -> None:
-    """See that the job asks of the memory only what it has."""
-    memory = job.geometry.memory
-    if len(job.points) > TABLE_POINTS:
-        raise OperatingPointError(
-            f"a run must have at most {TABLE_POINTS} operating points, not {len(job.points)}"
-        )
-    for point in job.points:
-        point.check_fits(memory)
-    for each in job.passes:
-        option = {"age": "ageing", "scrub": "scrub"}.get(each.kind)
-        if option is not None and not getattr(memory, option):
-            raise OperatingPointError(
-                f"to {each.kind} rows, the memory must be built with the option {option}"
-            )
-        check_rows(job.geometry, each.kind, each.first_row, each.last_row)
-    if job.chip != TYPICAL and not (memory.variability or memory.differential):
-        raise OperatingPointError(
-            "a chip matters only to a memory built with the option variability or differential: leave it out"
-        )
-    if job.activation_point != WITHOUT_ERRORS and not memory.activation_generators:
-        raise OperatingPointError(
-            "an activation point must go with a memory that has activation_generators, not with this one"
-        )
+    check_job(job)
 
 
 def _waves_path(asked: Path | None, tool: Tool) -> tuple[Path | None, list[str]]:
@@ -194,57 +157,20 @@ def _simulate(
         failure = next(
             (failure for name, failure in outcomes.items() if case.path.name in name), "it did not run"
         )
-        results.append(_result(job, case.read_result(), failure, build, simulation, notes))
+        results.append(
+            run_result(
+                job,
+                case.read_result(),
+                failure,
+                build,
+                seconds=simulation.seconds,
+                log=simulation.log,
+                junit=simulation.junit,
+                waves=simulation.waves,
+                notes=notes,
+            )
+        )
     return results
-
-
-def _result(
-    job: RunJob,
-    measured: dict[str, Any] | None,
-    failure: str | None,
-    build: runner.Build,
-    simulation: runner.Simulation,
-    notes: list[str],
-) -> RunResult:
-    """Return the result of a job; what a run that broke off did not measure is 0."""
-    nothing = [0] * job.geometry.banks
-    blank = {
-        "accuracy_ideal": None,
-        "accuracy_golden": None,
-        "accuracy_rtl": None,
-        "counters": {
-            name: [0] * job.geometry.lanes if name in LANE_COUNTERS else nothing
-            for name in counter_indices(job.geometry)
-        },
-        "bits_programmed": nothing,
-        "bits_wrong": nothing,
-        "compared": {},
-        "run_clocks": 0,
-        "run_clocks_predicted": None,
-        "program_clocks": 0,
-        "program_clocks_predicted": 0,
-        "steady_clocks_per_image": None,
-        "utilisation": 0.0,
-        "beat_clocks": 0,
-        "simulated_clocks": 0,
-        "simulation_seconds": simulation.seconds,
-        "first_difference": None,
-    }
-    loops = schedule.loop_clocks(place(job.network, job.geometry))
-    found = blank | (measured or {})
-    found["match"] = failure is None
-    if failure is not None and found["first_difference"] is None:
-        found["first_difference"] = f"the testbench failed: {failure.splitlines()[0]} (see {simulation.log})"
-    return RunResult(
-        **found,
-        images=len(job.images),
-        loop_clocks_per_image=loops / job.geometry.lanes,
-        build_seconds=build.seconds,
-        simulator=build.tool.version,
-        junit=str(simulation.junit),
-        waves=None if simulation.waves is None else str(simulation.waves),
-        notes=notes,
-    )
 
 
 def _again_with_waves(
