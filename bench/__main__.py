@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import forward, programming
+from bench import forward, harness, programming
 from bench.measurement import Measurement
 
-TOPICS = {"forward": forward, "programming": programming}
+TOPICS = {"forward": forward, "programming": programming, "harness": harness}
 
 
 def commit() -> str:

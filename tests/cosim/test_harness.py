@@ -1,0 +1,177 @@
+"""The harness without cocotb: the same results as cocotb's, and it notices what is wrong."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spinbnn.golden.errors import DataError
+from spinbnn.golden.geometry import Geometry
+from spinbnn.hw.registers import REGISTERS
+from spinbnn.hw.verilog import emit_verilog
+from spinbnn.sim import harness
+from spinbnn.sim import job as cocotb_jobs
+from spinbnn.sim.harness import build as harness_build
+from spinbnn.sim.harness import run as harness_run
+from spinbnn.sim.harness.script import Operation, Script
+from spinbnn.sim.spec import RunJob, RunResult
+from spinbnn.sim.testbench import accesses
+from tests.cosim import test_jobs, test_memory, test_networks
+from tests.cosim.test_jobs import RECIPES
+
+pytestmark = pytest.mark.verilator
+
+# Times, paths, and the clocks of accesses to registers.
+MAY_DIFFER = ("simulated_clocks", "simulation_seconds", "run_seconds", "build_seconds", "junit")
+
+DENSE = (
+    "no errors", "0.1", "unequal, redundant", "verify", "four layers", "one output", "backdoor", "stalls",
+    "late results", "late images",
+)  # fmt: skip
+FEATURES = (
+    "pooling by or, overlapping", "padding with 0", "planes of weights and of activations",
+    "residual of several layers",
+)  # fmt: skip
+
+
+def dense_jobs(machine: str, names: Iterable[str], build_dir: Path) -> list[RunJob]:
+    return [test_jobs.job(machine, RECIPES[name], "verilator", build_dir) for name in names]
+
+
+def convolutional_jobs(build_dir: Path) -> list[RunJob]:
+    """Return jobs of which some are programmed through the stream, with write errors."""
+    jobs = [test_networks.job_of_feature("integer", name, "verilator", build_dir) for name in FEATURES]
+    return [dataclasses.replace(job, loading="front-door", seed=5) for job in jobs[:1]] + jobs[1:]
+
+
+def memory_jobs(build_dir: Path) -> list[RunJob]:
+    """Return jobs on a memory with all options, that age, scrub and program again."""
+    seeds = range(9000, 9006)
+    jobs = [test_memory.random_job(test_memory.SMALLEST, seed, "verilator", build_dir) for seed in seeds]
+    kinds = {each.kind for job in jobs for each in job.passes}
+    assert kinds == {"age", "scrub", "program"}
+    assert any(job.stalls for job in jobs)
+    return jobs
+
+
+JOBS: dict[str, Callable[[Path], list[RunJob]]] = {
+    "5x24": lambda build_dir: dense_jobs("5x24", DENSE, build_dir),
+    "lanes": lambda build_dir: dense_jobs("4x8x3", DENSE[:2], build_dir),
+    "two slices": lambda build_dir: dense_jobs("3x100", DENSE[:2], build_dir),
+    "convolutions": convolutional_jobs,
+    "memory": memory_jobs,
+}
+
+
+def comparable(result: RunResult) -> dict[str, Any]:
+    return {name: value for name, value in result.to_dict().items() if name not in MAY_DIFFER}
+
+
+@pytest.mark.parametrize("machine", JOBS)
+def test_results_are_those_of_cocotb(machine: str, build_dir: Path) -> None:
+    jobs = JOBS[machine](build_dir)
+    plain = harness.run_jobs(jobs)
+    for ours, theirs in zip(plain, cocotb_jobs.run_jobs(jobs), strict=True):
+        assert ours.first_difference is None
+        assert comparable(ours) == comparable(theirs)
+        assert ours.run_seconds > 0
+        assert ours.simulated_clocks > ours.run_clocks + ours.program_clocks
+
+
+@pytest.fixture
+def job(build_dir: Path) -> RunJob:
+    """Return a job with write errors and stalls."""
+    return test_jobs.job("5x24", RECIPES["stalls"], "verilator", build_dir)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Script, Path], None]) -> None:
+    """Have scripts, and the files beside them, changed before they are done."""
+    written = harness_run.job_script
+
+    def spoilt(job: RunJob, judge: Any, directory: Path) -> Script:
+        script = written(job, judge, directory)
+        change(script, directory)
+        return script
+
+    monkeypatch.setattr(harness_run, "job_script", spoilt)
+
+
+def longer_pause(script: Script, directory: Path) -> None:
+    """Hold back an image beat for a clock more."""
+    path = directory / "s_axis_image_t.beats"
+    record = np.dtype([("pause", ">u4"), ("rest", "V9")])
+    beats = np.fromfile(path, dtype=record)
+    beats["pause"][5] += 1
+    beats.tofile(path)
+
+
+def other_counter(script: Script, directory: Path) -> None:
+    """Read the counter beside the one that is meant."""
+    write = accesses.write("COUNTER_SELECT", counter=2, bank=3)
+    at = script.records.index((Operation.WRITE, *write, 0))
+    script.records[at] = (Operation.WRITE, write[0], write[1] ^ 1, 0)
+
+
+def other_seed(script: Script, directory: Path) -> None:
+    """Start the random stream from another state."""
+    at = next(n for n, record in enumerate(script.records) if record[1] == REGISTERS["RNG_STATE_0"].offset)
+    operation, address, word, _ = script.records[at]
+    script.records[at] = (operation, address, word ^ 1, 0)
+
+
+def no_start(script: Script, directory: Path) -> None:
+    """Forget to start the run."""
+    at = script.places["started"] + 1
+    script.records[at] = (*script.records[at][:2], 0, 0)
+
+
+def no_register(script: Script, directory: Path) -> None:
+    """Write where there is no register."""
+    script.records[script.places["started"]] = (Operation.WRITE, 0xFFC, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (longer_pause, "image 0, beat 5: in clock "),
+        (other_counter, "counter bits_01 of bank "),
+        (other_seed, "layer '"),
+        (no_start, "run of 5 images is not finished after "),
+        (no_register, "write of 0x00000001 to 0xffc answered "),
+    ],
+)
+def test_what_is_wrong_is_noticed(
+    change: Callable[[Script, Path], None], text: str, job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, change)
+    result = harness.run_job(job)
+    assert not result.match
+    assert result.first_difference is not None
+    assert text in result.first_difference
+    assert "\n" not in result.first_difference
+
+
+def test_broken_hardware_is_noticed(job: RunJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(geometry: Geometry) -> str:
+        return emit_verilog(geometry).replace("$countones(bits)", "$countones(bits >> 1)")
+
+    monkeypatch.setattr(harness_build, "emit_verilog", broken)
+    result = harness.run_job(job)
+    assert not result.match
+    assert result.first_difference is not None
+    assert result.first_difference.startswith("layer '")
+
+
+def test_progress_is_told(job: RunJob) -> None:
+    told: list[tuple[str, int, int]] = []
+    harness.run_job(job, progress=lambda *seen: told.append(seen))
+    assert told[-1] == ("compare", 1, 1)
+    assert ("build", 1, 1) in told
+
+
+def test_there_are_no_waveforms(job: RunJob, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="waves must be left out"):
+        harness.run_job(dataclasses.replace(job, waves=tmp_path / "run"))
