@@ -15,8 +15,7 @@ from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import harness
 from spinbnn.sim import job as cocotb_jobs
 from spinbnn.sim.harness import build as harness_build
-from spinbnn.sim.harness import run as harness_run
-from spinbnn.sim.harness.script import Operation, Script
+from spinbnn.sim.harness.script import Operation, Script, job_script
 from spinbnn.sim.spec import RunJob, RunResult
 from spinbnn.sim.testbench import accesses
 from tests.cosim import test_jobs, test_memory, test_networks
@@ -89,23 +88,22 @@ def job(build_dir: Path) -> RunJob:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Script, Path], None]) -> None:
     """Have scripts, and the files beside them, changed before they are done."""
-    written = harness_run.job_script
 
     def spoilt(job: RunJob, judge: Any, directory: Path) -> Script:
-        script = written(job, judge, directory)
+        script = job_script(job, judge, directory)
         change(script, directory)
         return script
 
-    monkeypatch.setattr(harness_run, "job_script", spoilt)
+    monkeypatch.setattr("spinbnn.sim.harness.run.job_script", spoilt)
 
 
 def longer_pause(script: Script, directory: Path) -> None:
     """Hold back an image beat for a clock more."""
     path = directory / "s_axis_image_t.beats"
-    record = np.dtype([("pause", ">u4"), ("rest", "V9")])
-    beats = np.fromfile(path, dtype=record)
-    beats["pause"][5] += 1
-    beats.tofile(path)
+    (beats,) = (record[1] for record in script.records if record[0] == Operation.FEED)
+    records = np.frombuffer(path.read_bytes(), dtype=np.uint8).reshape(beats, -1).copy()
+    records[5, 3] += 1  # the lowest byte of the pause
+    records.tofile(path)
 
 
 def other_counter(script: Script, directory: Path) -> None:

@@ -5,7 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -23,6 +23,9 @@ using Seconds = std::chrono::duration<double>;
 using Time = std::chrono::steady_clock::time_point;
 
 Time now() { return std::chrono::steady_clock::now(); }
+
+// Of the processor: what else the computer does meanwhile is not counted.
+double processor_seconds() { return double(std::clock()) / CLOCKS_PER_SEC; }
 
 enum Operation : uint32_t {
     RESET,   // clocks
@@ -192,7 +195,7 @@ private:
 
     void run_images(uint32_t address, uint32_t word) {
         write(address, word);
-        const Time started = now();
+        const double started = processor_seconds();
         const uint32_t before = SIGNAL(m_axis_result_t_beats);
         const uint64_t until = clocks + limit;
         while (!SIGNAL(irq)) {
@@ -200,7 +203,7 @@ private:
             check(until);
             if (clocks % PROGRESS_CLOCKS == 0) progress(SIGNAL(m_axis_result_t_beats) - before);
         }
-        run_seconds = Seconds(now() - started).count();
+        run_seconds = processor_seconds() - started;
     }
 
     void dump(uint32_t number, uint32_t banks) {
@@ -254,7 +257,6 @@ template <typename Word> std::vector<Word> read_file(const char* path) {
 // Works in its current directory: reads "script", writes "answers" and "summary". The exit code is 0 also where
 // the machine failed: the summary says so.
 int main(int argc, char** argv) {
-    const Time started = now();
     VerilatedContext context;
     context.commandArgs(argc, argv);
     const std::vector<Record> script = read_file<Record>("script");
@@ -268,6 +270,6 @@ int main(int argc, char** argv) {
     std::ofstream("answers", std::ios::binary)
         .write(reinterpret_cast<const char*>(driver.answers.data()), driver.answers.size() * sizeof(uint32_t));
     std::ofstream("summary") << driver.done << ' ' << driver.clocks << ' ' << driver.run_seconds << ' '
-                             << Seconds(now() - started).count() << ' ' << failure << '\n';
+                             << processor_seconds() << ' ' << failure << '\n';
     return 0;
 }

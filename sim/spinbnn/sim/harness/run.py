@@ -42,9 +42,9 @@ class Driven:
     clocks : int
         All that were simulated.
     run_seconds : float
-        From the start of the images' run to its interrupt.
+        Of the processor, from the start of the images' run to its interrupt.
     seconds : float
-        All of the process.
+        Of the processor, all of the process.
     failure : str or None
         Why it could not do the rest of the script.
     answers : list of int

@@ -133,7 +133,7 @@ class Judge:
         simulated_clocks : int
             Of all the job.
         run_seconds : float
-            From the start of the images' run to its interrupt.
+            Of the processor, from the start of the images' run to its interrupt.
         """
         difference = self.scoreboard.first_difference
         return self._measured | {
