@@ -1,6 +1,9 @@
 """The harness without cocotb: the same results as cocotb's, and it notices what is wrong."""
 
+import contextlib
 import dataclasses
+import io
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from spinbnn.sim.testbench import accesses
 from tests.cosim import test_jobs, test_memory, test_networks
 from tests.cosim.test_jobs import RECIPES
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = pytest.mark.verilator
 
 # Times, paths, and the clocks of accesses to registers.
@@ -36,6 +41,9 @@ FEATURES = (
 )  # fmt: skip
 
 
+SMALL = (9, 7, 5, 3)  # a network for the smallest memory
+
+
 def dense_jobs(machine: str, names: Iterable[str], build_dir: Path) -> list[RunJob]:
     return [test_jobs.job(machine, RECIPES[name], "verilator", build_dir) for name in names]
 
@@ -48,8 +56,10 @@ def convolutional_jobs(build_dir: Path) -> list[RunJob]:
 
 def memory_jobs(build_dir: Path) -> list[RunJob]:
     """Return jobs on a memory with all options, that age, scrub and program again."""
-    seeds = range(9000, 9006)
-    jobs = [test_memory.random_job(test_memory.SMALLEST, seed, "verilator", build_dir) for seed in seeds]
+    seeds = (9000, 9001, 9010, 9017)
+    jobs = [
+        test_memory.random_job(test_memory.SMALLEST, seed, "verilator", build_dir, SMALL) for seed in seeds
+    ]
     kinds = {each.kind for job in jobs for each in job.passes}
     assert kinds == {"age", "scrub", "program"}
     assert any(job.stalls for job in jobs)
@@ -122,30 +132,34 @@ def other_seed(script: Script, directory: Path) -> None:
 
 def no_start(script: Script, directory: Path) -> None:
     """Forget to start the run."""
-    at = script.places["started"] + 1
-    script.records[at] = (*script.records[at][:2], 0, 0)
+    script.records[script.places["started"] - 1] = (Operation.READ, REGISTERS["STATUS"].offset, 0, 0)
 
 
 def no_register(script: Script, directory: Path) -> None:
     """Write where there is no register."""
-    script.records[script.places["started"]] = (Operation.WRITE, 0xFFC, 1, 0)
+    script.records[script.places["started"] - 1] = (Operation.WRITE, 0xFFC, 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("change", "recipe", "text"),
     [
-        (longer_pause, "image 0, beat 5: in clock "),
-        (other_counter, "counter bits_01 of bank "),
-        (other_seed, "layer '"),
-        (no_start, "run of 5 images is not finished after "),
-        (no_register, "write of 0x00000001 to 0xffc answered "),
+        (longer_pause, "stalls", "of the run, predicted "),
+        (other_counter, "stalls", "counter bits_01 of bank "),
+        (other_seed, "stalls", "layer '"),
+        (no_start, "stalls", "image 0, lane 0, word 0: was never written"),
+        (no_start, "one layer", "run of 3 images is not finished after "),
+        (no_register, "stalls", "write of 0x00000001 to 0xffc answered "),
     ],
 )
 def test_what_is_wrong_is_noticed(
-    change: Callable[[Script, Path], None], text: str, job: RunJob, monkeypatch: pytest.MonkeyPatch
+    change: Callable[[Script, Path], None],
+    recipe: str,
+    text: str,
+    build_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spoil(monkeypatch, change)
-    result = harness.run_job(job)
+    result = harness.run_job(test_jobs.job("5x24", RECIPES[recipe], "verilator", build_dir))
     assert not result.match
     assert result.first_difference is not None
     assert text in result.first_difference
@@ -168,6 +182,17 @@ def test_progress_is_told(job: RunJob) -> None:
     harness.run_job(job, progress=lambda *seen: told.append(seen))
     assert told[-1] == ("compare", 1, 1)
     assert ("build", 1, 1) in told
+
+
+def test_the_document_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    shown = re.search(r"```python\n(from dataclasses.*?)```\n\n```text\n(.*?)```", text, re.S)
+    assert shown is not None
+    monkeypatch.chdir(ROOT)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(shown[1], "architecture.md", "exec"), {})
+    assert printed.getvalue() == shown[2]
 
 
 def test_there_are_no_waveforms(job: RunJob, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ class RunResult:
     simulated_clocks, simulation_seconds
         Of this job alone, all of it: tables, programming, images and comparing.
     run_seconds : float
-        What simulating `run_clocks` took of the processor, from the start of the images' run to its interrupt.
+        What simulating `run_clocks` took of the processor, from the run's start to its interrupt.
     notes : list of str
         What else one should know, a line each.
     """

@@ -37,7 +37,7 @@ enum Operation : uint32_t {
     PLAY,    // number of a file, its beats: sends it on the program stream, to the end
     RECORD,  // pauses in the file of the result stream, which is taken from now on
     FEED,    // beats in the file of the image stream, which is offered from now on
-    RUN,     // address, word: writes it, and waits for the interrupt
+    RUN,     // waits for the interrupt
     STOP,    // ends the image stream
     LOAD,    // the array, from the files of its banks
     DUMP,    // number of a folder, banks: the array into files there
@@ -94,7 +94,7 @@ private:
             SIGNAL(s_axis_image_t_total) = r.a;
             SIGNAL(s_axis_image_t_job) = ++image_jobs;
             break;
-        case RUN: run_images(r.a, r.b); break;
+        case RUN: run_images(); break;
         case STOP:
             SIGNAL(s_axis_image_t_job) = 0;
             SIGNAL(s_axis_image_tvalid) = 0;
@@ -193,8 +193,7 @@ private:
         }
     }
 
-    void run_images(uint32_t address, uint32_t word) {
-        write(address, word);
+    void run_images() {
         const double started = processor_seconds();
         const uint32_t before = SIGNAL(m_axis_result_t_beats);
         const uint64_t until = clocks + limit;

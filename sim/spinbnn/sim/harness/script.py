@@ -83,7 +83,9 @@ class Script:
         for name in names:
             self.add(Operation.READ, REGISTERS[name].offset)
 
-    def within(self, clocks: int, what: str, operation: Operation, a: int, b: int = 0, c: int = 0) -> None:
+    def within(
+        self, clocks: int, what: str, operation: Operation, a: int = 0, b: int = 0, c: int = 0
+    ) -> None:
         """Append something that must be done in so many clocks."""
         self.add(Operation.LIMIT, clocks & 0xFFFFFFFF, clocks >> 32)
         self.waits[len(self.records)] = what, clocks
@@ -172,9 +174,9 @@ def _run_images(script: Script, job: RunJob, judge: Judge, directory: Path) -> N
     script.add(Operation.FEED, len(data))
     script.write([accesses.write("IMAGES", images)])
     script.add(Operation.STAGE, Stage.IMAGES, images, job.network.outputs + 1)
-    clocks = judge.patience(judge.expected.run.total)
+    script.write([accesses.write("CONTROL", start=1)])
     script.mark("started")
-    script.within(clocks, f"run of {images} images", Operation.RUN, *accesses.write("CONTROL", start=1))
+    script.within(judge.patience(judge.expected.run.total), f"run of {images} images", Operation.RUN)
     script.wait("busy", 0)
     script.add(Operation.STOP)
     script.add(Operation.FLUSH)
