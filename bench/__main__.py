@@ -9,11 +9,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import forward, kernels, monte_carlo, programming
+from bench import forward, harness, kernels, monte_carlo, programming
 from bench.machine import commit, machine
 from bench.measurement import Benchmark, Measurement, NotMeasuredError
 
-TOPICS = {"kernels": kernels, "forward": forward, "programming": programming, "monte_carlo": monte_carlo}
+TOPICS = {
+    "kernels": kernels,
+    "forward": forward,
+    "programming": programming,
+    "monte_carlo": monte_carlo,
+    "harness": harness,
+}
 
 
 def table_of(results: list[Measurement], title: str) -> Table:

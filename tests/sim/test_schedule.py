@@ -20,6 +20,7 @@ from spinbnn.golden.mram import MramArray, ProgramLog
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import OperatingPoint, operating_point
 from spinbnn.golden.placement import place, program_rows
+from spinbnn.sim import schedule
 from spinbnn.sim.engine_schedule import STALLS, LayerClocks
 from spinbnn.sim.schedule import (
     StreamPauses,
@@ -416,6 +417,19 @@ def check_if_it_fits(network: Network, geometry: Geometry, images: int, pulse_cl
     check(network, geometry, images, pulse_clocks, pauses)
 
 
+def check_repeats(network: Network, geometry: Geometry, images: int, pulse_clocks: int = 1) -> None:
+    """What is repeated must be as if each batch were followed."""
+    placement = place(network, geometry)
+    pauses = StreamPauses.none(network, placement, images)
+    repeated = predict_run_clocks(network, placement, images, pulse_clocks, pauses)
+    pauses.images[0] = 1  # means nothing, but of such runs nothing is repeated
+    followed = predict_run_clocks(network, placement, images, pulse_clocks, pauses)
+    assert (repeated.total, repeated.beats) == (followed.total, followed.beats)
+    assert repeated.batches == followed.batches
+    for name in ("images", "results", "starts"):
+        assert np.array_equal(getattr(repeated, name), getattr(followed, name))
+
+
 SEEDS = st.integers(0, 100)
 
 
@@ -425,6 +439,75 @@ SEEDS = st.integers(0, 100)
 def test_schedule_equals_the_clock_by_clock_model(preset: str, images: int, seed: int) -> None:
     network, geometry = random_network((50, 37, 10), 3), Geometry.from_preset(preset)
     check(network, geometry, images, pauses=random_pauses(network, geometry, images, seed))
+
+
+@pytest.mark.parametrize("preset", ["5x24", "4x8x3", "8x16x3", "3x100"])
+@pytest.mark.parametrize("images", [25, 50, 51])
+def test_repeated_batches_equal_the_clock_by_clock_model(preset: str, images: int) -> None:
+    check(random_network((50, 37, 10), 3), Geometry.from_preset(preset), images)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    banks=st.integers(1, 20),
+    word_bits=st.integers(1, 20),
+    lanes=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 45), min_size=2, max_size=5),
+    input_bits=st.integers(1, 4),
+    images=st.integers(1, 150),
+    pulse_clocks=st.integers(1, 60),
+    generators=st.sampled_from((0, 8)),
+)
+def test_repeated_batches_of_any_machine_and_network(
+    banks: int,
+    word_bits: int,
+    lanes: int,
+    sizes: list[int],
+    input_bits: int,
+    images: int,
+    pulse_clocks: int,
+    generators: int,
+) -> None:
+    geometry = Geometry(
+        banks,
+        word_bits,
+        rows=2**16,
+        lanes=lanes,
+        stream_bits=8,
+        threshold_rows=512,
+        input_words=512,
+        activation_words=512,
+        memory=MemoryOptions(activation_generators=generators),
+    )
+    network = random_network(sizes, input_bits)
+    try:
+        place(network, geometry)
+    except CapacityError:
+        assume(False)
+    check_repeats(network, geometry, images, pulse_clocks)
+
+
+def test_repeated_batches_of_convolutions() -> None:
+    network = with_logits(replace(CONVOLUTIONS["plain"], input_shape=(6, 5, 3)), bits=8)
+    for geometry in CONV_MACHINES.values():
+        check_repeats(network, replace(geometry, input_words=1024), 40)
+
+
+def test_long_runs_are_repeated_after_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_batch = schedule._Run._follow_batch
+    followed: list[int] = []
+
+    def counted(run: schedule._Run, batch: int, first: int, count: int) -> None:
+        followed.append(batch)
+        follow_batch(run, batch, first, count)
+
+    monkeypatch.setattr(schedule._Run, "_follow_batch", counted)
+    for lanes in (1, 2):
+        followed.clear()
+        network = random_network((784, 1024, 1024, 10), 8)
+        predict_run_clocks(network, place(network, Geometry(lanes=lanes)), 10_001)
+        assert len(followed) < 10
+        assert sum(followed) > 0
 
 
 @settings(max_examples=150, deadline=None)

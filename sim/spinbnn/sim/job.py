@@ -7,15 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import LANE_COUNTERS, counter_indices
-from spinbnn.golden.placement import place
 from spinbnn.hw.verilog import emit_verilog
-from spinbnn.sim import runner, schedule, tools
+from spinbnn.sim import runner, tools
 from spinbnn.sim.job_checks import check_job
+from spinbnn.sim.results import run_result
 from spinbnn.sim.spec import Progress, RunJob, RunResult, StallProfile
 from spinbnn.sim.testbench import wrapper
 from spinbnn.sim.testbench.case import DIRECTORY_VARIABLE, CaseDirectory, ProgressFile
@@ -177,57 +175,20 @@ def _simulate(
         failure = next(
             (failure for name, failure in outcomes.items() if case.path.name in name), "it did not run"
         )
-        results.append(_result(job, case.read_result(), failure, build, simulation, notes))
+        results.append(
+            run_result(
+                job,
+                case.read_result(),
+                failure,
+                build,
+                seconds=simulation.seconds,
+                log=simulation.log,
+                junit=simulation.junit,
+                waves=simulation.waves,
+                notes=notes,
+            )
+        )
     return results
-
-
-def _result(
-    job: RunJob,
-    measured: dict[str, Any] | None,
-    failure: str | None,
-    build: runner.Build,
-    simulation: runner.Simulation,
-    notes: list[str],
-) -> RunResult:
-    """Return the result of a job; what a run that broke off did not measure is 0."""
-    nothing = [0] * job.geometry.banks
-    blank = {
-        "accuracy_ideal": None,
-        "accuracy_golden": None,
-        "accuracy_rtl": None,
-        "counters": {
-            name: [0] * job.geometry.lanes if name in LANE_COUNTERS else nothing
-            for name in counter_indices(job.geometry)
-        },
-        "bits_programmed": nothing,
-        "bits_wrong": nothing,
-        "compared": {},
-        "run_clocks": 0,
-        "run_clocks_predicted": None,
-        "program_clocks": 0,
-        "program_clocks_predicted": 0,
-        "steady_clocks_per_image": None,
-        "utilisation": 0.0,
-        "beat_clocks": 0,
-        "simulated_clocks": 0,
-        "simulation_seconds": simulation.seconds,
-        "first_difference": None,
-    }
-    loops = schedule.loop_clocks(place(job.network, job.geometry))
-    found = blank | (measured or {})
-    found["match"] = failure is None
-    if failure is not None and found["first_difference"] is None:
-        found["first_difference"] = f"the testbench failed: {failure.splitlines()[0]} (see {simulation.log})"
-    return RunResult(
-        **found,
-        images=len(job.images),
-        loop_clocks_per_image=loops / job.geometry.lanes,
-        build_seconds=build.seconds,
-        simulator=build.tool.version,
-        junit=str(simulation.junit),
-        waves=None if simulation.waves is None else str(simulation.waves),
-        notes=notes,
-    )
 
 
 def _again_with_waves(

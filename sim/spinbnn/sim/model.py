@@ -62,6 +62,11 @@ class Step:
             return sum(len(packet.rows) for packet in self.packets)
         return self.last_row - self.first_row + 1
 
+    @property
+    def name(self) -> str:
+        """What is done, in words."""
+        return f"{self.kind} of {self.rows} rows"
+
 
 @dataclass(frozen=True)
 class Inference:

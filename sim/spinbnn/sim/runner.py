@@ -1,20 +1,12 @@
-"""Builds simulators and runs cocotb in them; the one file that knows cocotb's runner.
-
-A build is kept under a hash of everything it is made from, and published by renaming it: what an interrupted
-build leaves behind is never used. All jobs, and all processes, share the builds.
-"""
+"""Builds simulators and runs cocotb in them; the one file that knows cocotb's runner."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,52 +16,27 @@ import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
 
 from spinbnn.sim import tools
+from spinbnn.sim.builds import (
+    VERILATOR_FLAGS,
+    VERILATOR_MAKE,
+    Build,
+    Poll,
+    Runtime,
+    cached,
+    cannot_build,
+    digest,
+    first_error,
+    random_reset,
+    run_command,
+)
 from spinbnn.sim.tools import SimulatorError, Tool
 
-Poll = Callable[[], None]
-_POLL_SECONDS = 0.1
+__all__ = ["Build", "Simulation", "TestOutcome", "build", "simulate", "waves_suffix"]
 
-# The levels of optimisation: see "How the simulators are built" in docs/decisions.md. Memories and registers
-# without an initial value start at random, so that nothing can depend on them.
-_VERILATOR_FLAGS = (
-    "--timing",
-    "--no-assert",
-    "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "unique",
-    "-Wno-fatal",
-    "-Wno-lint",
-)
-_VERILATOR_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
-
+_TIMING = ("--timing",)  # the testbench makes its clock in simulated time
 
 # Rewriting the assertions of every module that is imported costs more time than importing them.
 _COCOTB = {"COCOTB_ANSI_OUTPUT": "0", "COCOTB_REWRITE_ASSERTION_FILES": ""}
-
-
-@dataclass(frozen=True)
-class Build:
-    """A simulator with a design in it, ready to run.
-
-    Parameters
-    ----------
-    directory : Path
-    tool : Tool
-    top : str
-        The top module.
-    waves_suffix : str or None
-        Suffix of the waveforms it can write; None if it was built without.
-    seconds : float
-        What the build took; 0 if it was there already.
-    """
-
-    directory: Path
-    tool: Tool
-    top: str
-    waves_suffix: str | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -109,30 +76,13 @@ class _PolledRunner(cocotb_runner.Runner):
         self, cmds: Sequence[list[str]], cwd: os.PathLike[str] | str, stdout: TextIO | None = None
     ) -> None:
         for command in cmds:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                while process.poll() is None:
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(_POLL_SECONDS)
-                    if self.poll is not None:
-                        self.poll()
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
-            if process.returncode:
-                raise subprocess.CalledProcessError(process.returncode, command)
+            code = run_command(command, cwd, self.env, stdout, self.poll)
+            if code:
+                raise subprocess.CalledProcessError(code, command)
 
 
 class _Verilator(_PolledRunner, cocotb_runner.Verilator):
-    runtime: Path  # where the objects of Verilator's runtime are kept, which are the same for all designs
+    runtime: Runtime
 
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(self.tool.path)
@@ -141,22 +91,8 @@ class _Verilator(_PolledRunner, cocotb_runner.Verilator):
         verilate, make = super()._build_command()
         # Our Verilog marks what Python may see. With everything public nothing could be optimised away.
         verilate.remove("--public-flat-rw")
-        make += [*_VERILATOR_MAKE, *self.tool.make_variables]
-        kept = [str(file) for file in self.runtime.glob("*.o")]
-        # Newer than their sources, they are not made again; they take longer than most designs.
-        return [verilate, *([["cp", *kept, str(self.build_dir)]] if kept else []), make]
-
-    def keep_runtime(self) -> None:
-        """Keep the objects of the runtime for the next build."""
-        if self.runtime.is_dir():
-            return
-        with tempfile.TemporaryDirectory(dir=self.runtime.parent, ignore_cleanup_errors=True) as scratch:
-            published = Path(scratch) / "published"
-            published.mkdir()
-            for file in self.build_dir.glob("verilated*.o"):
-                shutil.copy(file, published)
-            with suppress(OSError):  # another process was first
-                published.rename(self.runtime)
+        make += [*VERILATOR_MAKE, *self.tool.make_variables]
+        return [verilate, *self.runtime.copy_command(self.build_dir), make]
 
 
 class _Icarus(_PolledRunner, cocotb_runner.Icarus):
@@ -210,55 +146,34 @@ def build(
     suffix = waves_suffix(tool) if waves else None
     flags = _build_flags(tool, suffix)
     name = f"{tool.name}-{_digest(tool, sources, top, flags, suffix)}"
-    builds = build_dir.resolve() / "builds"
-    builds.mkdir(parents=True, exist_ok=True)
-    directory = builds / name
-    started = time.monotonic()
-    with _lock(builds / f"{name}.lock"):
-        if directory.is_dir():
-            return Build(directory, tool, top, suffix, 0.0)
-        with tempfile.TemporaryDirectory(
-            dir=builds, prefix=f"{name}.", ignore_cleanup_errors=True
-        ) as scratch:
-            log = builds / f"{name}.log"
-            _build_into(Path(scratch), tool, sources, top, flags, suffix, log, poll)
-            published = Path(scratch) / "published"
-            published.mkdir()
-            for file in (*sources, top if tool.name == "verilator" else "sim.vvp"):
-                (Path(scratch) / file).rename(published / file)
-            published.rename(directory)
-    return Build(directory, tool, top, suffix, time.monotonic() - started)
+
+    def make(directory: Path, log: Path) -> list[str]:
+        _build_into(directory, tool, sources, top, flags, suffix, log, poll)
+        return [*sources, top if tool.name == "verilator" else "sim.vvp"]
+
+    directory, seconds = cached(build_dir.resolve() / "builds", name, make)
+    return Build(directory, tool, top, suffix, seconds)
 
 
 def _build_flags(tool: Tool, suffix: str | None) -> tuple[str, ...]:
     if tool.name == "icarus":
         return ()
-    return (*_VERILATOR_FLAGS, *(("--trace-fst",) if suffix == ".fst" else ()))
+    return (*_TIMING, *VERILATOR_FLAGS, *(("--trace-fst",) if suffix == ".fst" else ()))
 
 
 def _digest(
     tool: Tool, sources: Mapping[str, str], top: str, flags: Sequence[str], suffix: str | None
 ) -> str:
-    key = hashlib.sha256()
     parts = [
         tool.version,
         top,
         *flags,
         str(suffix),
-        *_VERILATOR_MAKE,
+        *VERILATOR_MAKE,
         *tool.make_variables,
         str(cocotb_tools.config.libs_dir),
     ]
-    for part in (*parts, *(text for item in sorted(sources.items()) for text in item)):
-        key.update(part.encode() + b"\0")
-    return key.hexdigest()[:20]
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return digest(parts, sources)
 
 
 def _build_into(
@@ -275,7 +190,7 @@ def _build_into(
         (directory / file).write_text(text)
     runner = _runner(tool, suffix is not None, poll)
     if isinstance(runner, _Verilator):
-        runner.runtime = directory.parent / f"runtime-{_digest(tool, {}, '', flags, suffix)}"
+        runner.runtime = Runtime(directory.parent / f"runtime-{_digest(tool, {}, '', flags, suffix)}")
     try:
         runner.build(
             sources=[directory / file for file in sources],
@@ -286,17 +201,9 @@ def _build_into(
             log_file=log,
         )
     except subprocess.CalledProcessError:
-        raise SimulatorError(
-            f"{tool.version} could not build the design: {_first_error(log)} (see {log})"
-        ) from None
+        raise cannot_build(tool, log) from None
     if isinstance(runner, _Verilator):
-        runner.keep_runtime()
-
-
-def _first_error(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    errors = [line.strip() for line in lines if "error" in line.lower()]
-    return errors[0] if errors else (lines[-1].strip() if lines else "it said nothing")
+        runner.runtime.keep(directory)
 
 
 def simulate(
@@ -337,7 +244,7 @@ def simulate(
     test_args: list[str] = []
     plusargs: list[str] = []
     if build.tool.name == "verilator":
-        plusargs += ["+verilator+rand+reset+2", f"+verilator+seed+{1 + seed % (2**31 - 2)}"]
+        plusargs += random_reset(seed)
         if waves is not None:
             test_args += ["--trace-file", str(waves)]
     elif waves is not None:
@@ -362,7 +269,7 @@ def simulate(
         )
     outcomes = _outcomes(junit)
     if not outcomes:
-        raise SimulatorError(f"{build.tool.version} ended without results: {_first_error(log)} (see {log})")
+        raise SimulatorError(f"{build.tool.version} ended without results: {first_error(log)} (see {log})")
     return Simulation(outcomes, junit, log, waves, time.monotonic() - started)
 
 

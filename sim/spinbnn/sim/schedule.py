@@ -281,6 +281,9 @@ def image_write_clocks(network: Network, placement: Placement) -> int:
 class _Run:
     """Follows a run from batch to batch.
 
+    What a batch does depends only on the clocks below, relative to one another. Where nothing holds back the
+    streams they come again after a few batches, and with them all that follows, so far as batches are full.
+
     Attributes
     ----------
     offered : int
@@ -289,6 +292,10 @@ class _Run:
         Clock of the loader's last write.
     released : list of int
         Clock of the last read of each half of the input buffer.
+    issued, drain : int
+        Clock of the engine's last beat, and the length of the drain that began with it.
+    accepted : int
+        Clock in which the last result was accepted.
     """
 
     def __init__(
@@ -298,49 +305,92 @@ class _Run:
         self._placement = placement
         self._engine = engine
         self._pauses = pauses
+        self._steady = not (pauses.images.any() or pauses.results.any())
         self._write_clocks = image_write_clocks(network, placement)
         self._unfolds = bool(placement.geometry.image_elements)
         self._image_offsets = self._offsets_of_image_beats()
-        self._result_steps = self._steps_of_results()
+        self._last_result = np.cumsum(self._steps_of_results())
+        self._images_first: list[int] = []
+        self._results_first: list[int] = []
+        self._starts: list[int] = []
+        self._batches: list[BatchClocks] = []
         self.offered = 1
         self.loaded = 0
         self.released = [0, 0]
+        self.issued = self.drain = self.accepted = 0
 
     def follow(self, images: int) -> RunClocks:
         lanes = self._placement.geometry.lanes
-        images_first = np.zeros(images, dtype=np.int64)
-        results_first = np.zeros(-(-images // lanes), dtype=np.int64)
-        starts: list[int] = []
-        batches: list[BatchClocks] = []
-        issued = drain = accepted = 0
-        last_result = np.cumsum(self._result_steps)
-        per_image = self._network.outputs + 1
-        for batch in range(len(results_first)):
+        full, every = images // lanes, -(-images // lanes)
+        known: dict[tuple[int, ...], tuple[int, int]] = {}
+        while (batch := len(self._batches)) < every:
             first = batch * lanes
-            count = min(lanes, images - first)
-            for image in range(first, first + count):
-                images_first[image] = self._load_image(image, batch % 2, image == first)
-            start = max(issued, self.loaded)
-            clocks = self._engine.batch(count, start - issued, drain, accepted - start)
-            starts.append(start)
-            batches.append(clocks)
-            self.released[batch % 2] = start + clocks.layers[0].last
-            issued, drain = start + clocks.end, clocks.drain
-            begin, end = first * per_image, (first + count) * per_image - 1
-            offered = start + clocks.last_logit + RESULT_DELAY
-            held = accepted + int(self._pauses.results[begin - 1]) + 1 if begin else 0
-            results_first[batch] = max(offered, held)
-            accepted = int(results_first[batch] + last_result[end] - last_result[begin])
-        per_batch = lanes * per_image
+            self._follow_batch(batch, first, min(lanes, images - first))
+            batch += 1
+            if self._steady and batch < full:
+                now = self._state(batch % 2)
+                if now in known:
+                    self._repeat(*known[now], full)
+                    known.clear()
+                known[now] = len(self._batches), self.issued
+        return self._clocks(images)
+
+    def _state(self, half: int) -> tuple[int, ...]:
+        """Return what decides on all that follows; `half` is the next that is filled."""
+        clocks = (self.offered, self.loaded, self.released[half], self.released[1 - half], self.accepted)
+        return (self.drain, *(clock - self.issued for clock in clocks))
+
+    def _follow_batch(self, batch: int, first: int, count: int) -> None:
+        """Load and compute a batch, of `count` images from the number `first` on, and give its results."""
+        for image in range(first, first + count):
+            self._images_first.append(self._load_image(image, batch % 2, image == first))
+        start = max(self.issued, self.loaded)
+        clocks = self._engine.batch(count, start - self.issued, self.drain, self.accepted - start)
+        self._starts.append(start)
+        self._batches.append(clocks)
+        self.released[batch % 2] = start + clocks.layers[0].last
+        self.issued, self.drain = start + clocks.end, clocks.drain
+        per_image = self._network.outputs + 1
+        begin, end = first * per_image, (first + count) * per_image - 1
+        offered = start + clocks.last_logit + RESULT_DELAY
+        held = self.accepted + int(self._pauses.results[begin - 1]) + 1 if begin else 0
+        self._results_first.append(max(offered, held))
+        self.accepted = self._results_first[-1] + int(self._last_result[end] - self._last_result[begin])
+
+    def _repeat(self, first: int, issued: int, full: int) -> None:
+        """Do again what was done since `first` batches were, as long as batches are full.
+
+        `issued` was the clock of the last beat then.
+        """
+        lanes = self._placement.geometry.lanes
+        period, shift = len(self._batches) - first, self.issued - issued
+        times = (full - len(self._batches)) // period
+        for clocks, each in ((self._images_first, lanes), (self._results_first, 1), (self._starts, 1)):
+            repeated = np.array(clocks[first * each :]) + shift * np.arange(1, times + 1)[:, np.newaxis]
+            clocks.extend(repeated.reshape(-1).tolist())
+        self._batches.extend(self._batches[first:] * times)
+        passed = shift * times
+        self.offered += passed
+        self.loaded += passed
+        self.released = [clock + passed for clock in self.released]
+        if times * period % 2:
+            self.released.reverse()
+        self.issued += passed
+        self.accepted += passed
+
+    def _clocks(self, images: int) -> RunClocks:
+        per_image = self._network.outputs + 1
+        per_batch = self._placement.geometry.lanes * per_image
         of_batch = np.arange(images * per_image) // per_batch
-        results = results_first[of_batch] + last_result - last_result[of_batch * per_batch]
+        results = np.array(self._results_first)[of_batch] + self._last_result
+        results -= self._last_result[of_batch * per_batch]
         return RunClocks(
-            total=accepted,
-            beats=len(batches) * loop_clocks(self._placement),
-            images=images_first[:, np.newaxis] + self._image_offsets,
+            total=self.accepted,
+            beats=len(self._batches) * loop_clocks(self._placement),
+            images=np.array(self._images_first)[:, np.newaxis] + self._image_offsets,
             results=results.reshape(images, per_image),
-            starts=np.array(starts, dtype=np.int64),
-            batches=tuple(batches),
+            starts=np.array(self._starts),
+            batches=tuple(self._batches),
         )
 
     def _load_image(self, image: int, half: int, first_of_batch: bool) -> int:
@@ -358,15 +408,15 @@ class _Run:
         """Return the clocks from an image's first beat to each of its beats, int64 [images, beats]."""
         network, geometry = self._network, self._placement.geometry
         beats = image_beats(network, self._placement)
-        steps = 1 + self._pauses.images.reshape(-1, beats)
+        pauses = self._pauses.images.reshape(-1, beats)
+        steps = 1 + (pauses[:1] if self._steady else pauses)
         if not self._unfolds:
             beats_per_word = geometry.word_bits // geometry.stream_elements
             behind_word = np.arange(beats) % beats_per_word == 0
             busy = np.where(behind_word, 1 + network.input_bits, 1)
             steps = np.maximum(steps, busy)
         steps[:, 0] = 0
-        offsets: NDArray[np.int64] = np.cumsum(steps, axis=1)
-        return offsets
+        return np.broadcast_to(np.cumsum(steps, axis=1), pauses.shape)
 
     def _steps_of_results(self) -> NDArray[np.int64]:
         """Return the clocks from the result beat before to each, where both are of one batch: int64 [n]."""

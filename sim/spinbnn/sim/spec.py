@@ -155,6 +155,8 @@ class RunResult:
         Binary multiply-accumulates of the network (bit-planes counted) a clock, as a fraction of the array's.
     simulated_clocks, simulation_seconds
         Of this job alone, all of it: tables, programming, images and comparing.
+    run_seconds : float
+        What simulating `run_clocks` took of the processor, from the run's start to its interrupt.
     notes : list of str
         What else one should know, a line each.
     """
@@ -184,6 +186,7 @@ class RunResult:
     junit: str
     waves: str | None = None
     notes: list[str] = field(default_factory=list)
+    run_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON types."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+import time
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import cocotb
@@ -14,25 +15,16 @@ from spinbnn.golden.activation_memory import ActivationPoint
 from spinbnn.golden.chip import Chip
 from spinbnn.golden.encoding import Words
 from spinbnn.golden.geometry import Geometry
-from spinbnn.golden.mram import LANE_COUNTERS, Counts, counter_indices
+from spinbnn.golden.mram import Counts
 from spinbnn.golden.network import Network
 from spinbnn.golden.operating_point import OperatingPoint
 from spinbnn.golden.placement import Placement, ProgramPacket
-from spinbnn.hw import program_stream
-from spinbnn.hw.accelerator import (
-    TABLE_DESCRIPTORS,
-    TABLE_LOGITS,
-    TABLE_MISMATCH,
-    TABLE_STEPS,
-    TABLE_THRESHOLDS,
-    WINDOW_REGISTERS,
-)
-from spinbnn.hw.descriptor import descriptor_words, logit_words, step_words, threshold_words
-from spinbnn.hw.registers import REGISTERS, Register
-from spinbnn.hw.unfolder import window_fields
+from spinbnn.hw.registers import REGISTERS
 from spinbnn.sim.schedule import StreamPauses
 from spinbnn.sim.spec import StallProfile
 from spinbnn.sim.stalls import pause_lengths
+from spinbnn.sim.testbench import accesses
+from spinbnn.sim.testbench.accesses import Write, blank_counters
 from spinbnn.sim.testbench.axi_lite import AxiLite
 from spinbnn.sim.testbench.backdoor import ArrayBackdoor, RunMonitor
 from spinbnn.sim.testbench.files import Bytes
@@ -67,6 +59,8 @@ class Machine:
     result_recorder : Recorder
     array : ArrayBackdoor
     monitor : RunMonitor
+    run_seconds : float
+        What the last run took of the processor, from its start to its interrupt.
     """
 
     def __init__(self, dut: Any, geometry: Geometry, stalls: StallProfile) -> None:
@@ -79,6 +73,7 @@ class Machine:
         self.result_recorder = Recorder(dut, RESULT)
         self.array = ArrayBackdoor(dut, geometry)
         self.monitor = RunMonitor(dut, geometry)
+        self.run_seconds = 0.0
 
     @property
     def clock(self) -> int:
@@ -101,9 +96,7 @@ class Machine:
 
     async def write(self, name: str, value: int = 0, **fields: int) -> None:
         """Write a register: a whole `value`, or named fields and 0 elsewhere."""
-        register = REGISTERS[name]
-        word = value | sum(register[field].place(part) for field, part in fields.items())
-        await self.axi.write(register.offset, word)
+        await self.axi.write(*accesses.write(name, value, **fields))
 
     async def read(self, name: str) -> int:
         """Return a register's word."""
@@ -155,57 +148,26 @@ class Machine:
             task.cancel()
             raise HangError(f"{what} is not finished after {clocks} clocks, clock {self.clock}") from None
 
+    async def write_all(self, writes: Iterable[Write]) -> None:
+        """Write registers, one after the other."""
+        for address, word in writes:
+            await self.axi.write(address, word)
+
     async def set_point(self, index: int, point: OperatingPoint) -> None:
         """Write an operating point into the table."""
-        prefix = f"POINT_{index}_"
-        await self.write(f"{prefix}P_FAIL_01", point.p_fail_01)
-        await self.write(f"{prefix}P_FAIL_10", point.p_fail_10)
-        await self.write(f"{prefix}ENERGY_01", point.energy_01_aj)
-        await self.write(f"{prefix}ENERGY_10", point.energy_10_aj)
-        await self.write(f"{prefix}ENERGY_REDUNDANT", point.energy_redundant_aj)
-        await self.write(
-            f"{prefix}PULSE",
-            clocks=point.pulse_clocks,
-            max_retries=point.max_retries,
-            redundant=int(point.pulse_redundant),
-            blind=int(point.blind),
-        )
-        if self.geometry.memory.variability:
-            for number, (p_01, p_10) in enumerate(point.by_class[1:]):
-                await self.write(f"{prefix}P_FAIL_01_CLASS_{number}", p_01)
-                await self.write(f"{prefix}P_FAIL_10_CLASS_{number}", p_10)
-        if self.geometry.memory.self_terminated:
-            failed_01_aj, failed_10_aj = point.failed_energies_aj
-            await self.write(f"{prefix}ENERGY_01_FAILED", failed_01_aj)
-            await self.write(f"{prefix}ENERGY_10_FAILED", failed_10_aj)
+        await self.write_all(accesses.point_writes(self.geometry.memory, index, point))
 
     async def set_chip(self, chip: Chip) -> None:
         """Write what is fixed when a chip is made, as far as the memory has it."""
-        if self.geometry.memory.variability:
-            await self.write("CHIP_SEED_LO", chip.seed & 0xFFFFFFFF)
-            await self.write("CHIP_SEED_HI", chip.seed >> 32)
-            for number, share in enumerate(chip.class_shares):
-                await self.write(f"CLASS_SHARE_{number}", share)
-            await self.write("CLASS_STUCK", sum(stuck << k for k, stuck in enumerate(chip.stuck)))
-        if self.geometry.memory.differential:
-            halves = chip.sense_mismatch(self.geometry).astype("<u8").view("<u4")
-            words = halves[:, : -(-self.geometry.code_bits // 32)]
-            await self._write_table(TABLE_MISMATCH, words.T)
+        await self.write_all(accesses.chip_writes(self.geometry, chip))
 
     async def set_activation_point(self, point: ActivationPoint) -> None:
         """Write how activations are stored."""
-        await self.write("ACTIVATION_P_01", point.p_01)
-        await self.write("ACTIVATION_P_10", point.p_10)
-        await self.write("ACTIVATION_PULSE_CLOCKS", point.pulse_clocks)
-        await self.write("ACTIVATION_WORD_ENERGY", point.word_energy_aj)
-        await self.write("ACTIVATION_SEED_LO", point.seed & 0xFFFFFFFF)
-        await self.write("ACTIVATION_SEED_HI", point.seed >> 32)
+        await self.write_all(accesses.activation_point_writes(point))
 
     async def go_over_rows(self, command: str, first_row: int, last_row: int, point_index: int) -> None:
         """Do a pass, "age" or "scrub", over rows of all banks, and wait until it is done."""
-        await self.write("ROW_INDEX", first_row)
-        await self.write("PASS_LAST_ROW", last_row)
-        await self.write("PASS_COMMAND", **{command: 1, "point": point_index})
+        await self.write_all(accesses.pass_writes(command, first_row, last_row, point_index))
         await self._interval_until_idle()
 
     async def _interval_until_idle(self) -> None:
@@ -215,9 +177,7 @@ class Machine:
 
     async def set_random_state(self, state: Sequence[int]) -> None:
         """Load the random stream's four 64-bit words."""
-        for index, word in enumerate(state):
-            await self.write(f"RNG_STATE_{2 * index}", word & 0xFFFFFFFF)
-            await self.write(f"RNG_STATE_{2 * index + 1}", word >> 32)
+        await self.write_all(accesses.random_state_writes(state))
 
     async def random_state(self) -> tuple[int, ...]:
         """Return the random stream's four 64-bit words."""
@@ -226,40 +186,13 @@ class Machine:
 
     async def load_network(self, network: Network, placement: Placement) -> None:
         """Write descriptors, thresholds and logit words, and the numbers that describe the images."""
-        await self._write_table(TABLE_DESCRIPTORS, descriptor_words(network, placement))
-        await self._write_table(TABLE_STEPS, step_words(placement))
-        await self._write_table(TABLE_THRESHOLDS, threshold_words(network, placement, self.geometry))
-        await self._write_table(TABLE_LOGITS, logit_words(network))
-        await self.write("LAYERS", len(network.layers))
-        await self.write("IMAGE_ELEMENTS", network.inputs)
-        await self.write("IMAGE_PLANES", network.input_bits)
-        await self.write("OUTPUTS", network.outputs)
-        if self.geometry.image_elements:
-            await self._set_windows(window_fields(network, placement))
-
-    async def _set_windows(self, fields: dict[str, int]) -> None:
-        """Write how a first layer's windows are unfolded."""
-        words: dict[str, int] = {}
-        for name, value in fields.items():
-            register, field = WINDOW_REGISTERS[name]
-            part = REGISTERS[register][field]
-            words[register] = words.get(register, 0) | part.place(value & ((1 << part.width) - 1))
-        for register, word in words.items():
-            await self.write(register, word)
-
-    async def _write_table(self, table: int, words: NDArray[np.uint32]) -> None:
-        await self.write("TABLE_ADDRESS", table=table)
-        for word in words.reshape(-1).tolist():
-            await self.write("TABLE_DATA", word)
+        await self.write_all(accesses.network_writes(network, placement))
 
     async def program(
         self, packets: Sequence[ProgramPacket], point_index: int, done: Done | None = None
     ) -> None:
         """Stream packets of rows and wait until they are programmed; `done` hears how many rows are."""
-        packed = [program_stream.beats(packet, point_index) for packet in packets]
-        last = [np.arange(len(beats)) == len(beats) - 1 for beats in packed]
-        data = np.concatenate(packed).astype("<u8").view(np.uint8).reshape(-1, 8)
-        await self.send_program(data, np.concatenate(last).astype(np.uint8), done)
+        await self.send_program(*accesses.program_beats(packets, point_index), done)
         await self.wait_idle()
 
     async def send_program(self, data: Bytes, last: Bytes, done: Done | None = None) -> None:
@@ -296,11 +229,7 @@ class Machine:
 
     def image_beats(self, images: NDArray[np.uint8]) -> tuple[Bytes, Bytes]:
         """Return the beats of images, uint8 [n, K]: uint8 [m, bytes] and whether each is an image's last."""
-        elements = self.geometry.stream_elements
-        padded = np.pad(images, ((0, 0), (0, -images.shape[1] % elements)))
-        beats = padded.shape[1] // elements
-        last = np.tile((np.arange(beats) == beats - 1).astype(np.uint8), len(images))
-        return padded.reshape(-1, elements), last
+        return accesses.image_beats(images, self.geometry)
 
     async def start_run(self, images: int) -> None:
         """Start a run; its images and results are the streams'."""
@@ -322,13 +251,15 @@ class Machine:
         self.result_recorder.start(pauses.results)
         before_images = pauses.images.copy()
         before_images[0] = 0  # the first beat waits at the machine before the run starts
-        source = cocotb.start_soon(self.image_player.send(*self.image_beats(images), before_images))
+        # Nobody waits for its end: to watch a signal costs time in every clock.
+        self.image_player.begin(*self.image_beats(images), before_images)
         try:
             await self.start_run(len(images))
+            started = time.process_time()
             await self.within(clocks, self._interrupt(done), f"run of {len(images)} images")
+            self.run_seconds = time.process_time() - started
             await self.wait_for("busy", 0)
         finally:
-            source.cancel()
             self.image_player.stop()
 
     async def _interrupt(self, done: Done | None) -> None:
@@ -345,17 +276,9 @@ class Machine:
 
     async def counters(self) -> dict[str, Counts]:
         """Return every counter by name: uint64 [banks], or [lanes] if it is a lane's."""
-        counts: dict[str, Counts] = {}
-        select, low, high = REGISTERS.COUNTER_SELECT, REGISTERS.COUNTER_LO, REGISTERS.COUNTER_HI
-        for name, index in counter_indices(self.geometry).items():
-            places = self.geometry.lanes if name in LANE_COUNTERS else self.geometry.banks
-            counts[name] = np.zeros(places, dtype=np.uint64)
-            for place in range(places):
-                await self.axi.write(select.offset, _fields(select, counter=index, bank=place))
-                await self.wait_for("counter_ready", 1)
-                counts[name][place] = await self.axi.read(low.offset) | await self.axi.read(high.offset) << 32
+        counts = blank_counters(self.geometry)
+        for name, place, select in accesses.counter_selections(self.geometry):
+            await self.write_all([select])
+            await self.wait_for("counter_ready", 1)
+            counts[name][place] = await self.read("COUNTER_LO") | await self.read("COUNTER_HI") << 32
         return counts
-
-
-def _fields(register: Register, **fields: int) -> int:
-    return sum(register[name].place(value) for name, value in fields.items())

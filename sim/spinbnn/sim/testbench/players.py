@@ -58,10 +58,8 @@ class Player(_Stream):
         self._valid = getattr(dut, f"{prefix}valid")
         self._done = getattr(dut, f"{prefix}_done")
 
-    async def send(
-        self, data: Bytes, last: Bytes, pauses: NDArray[np.int64], done: Done | None = None
-    ) -> None:
-        """Send beats; returns when the last is accepted.
+    def begin(self, data: Bytes, last: Bytes, pauses: NDArray[np.int64]) -> int:
+        """Offer beats from now on; return the number of the job.
 
         Parameters
         ----------
@@ -70,12 +68,24 @@ class Player(_Stream):
         last : uint8 [n]
         pauses : int64 [n]
             Clocks before each beat.
+        """
+        write_beats(self._file, data, last, pauses)
+        return self._begin(len(data))
+
+    async def send(
+        self, data: Bytes, last: Bytes, pauses: NDArray[np.int64], done: Done | None = None
+    ) -> None:
+        """Send beats; returns when the last is accepted.
+
+        Parameters
+        ----------
+        data, last, pauses
+            As of `begin`.
         done : callable, optional
             Hears now and then how many beats were accepted.
         """
-        write_beats(self._file, data, last, pauses)
         before = int(self.beats.value)
-        job = self._begin(len(data))
+        job = self.begin(data, last, pauses)
         while int(self._done.value) != job:
             await First(self._done.value_change, Timer(_REPORT_CLOCKS * CLOCK_NS, "ns"))
             if done is not None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cocotb
 from cocotb.task import Task
-from cocotb.triggers import Event, Timer
+from cocotb.triggers import Timer
 
 from spinbnn.sim.testbench.wrapper import CLOCK_NS
 
@@ -105,7 +104,9 @@ class Source(_Channel):
 
 
 class Sink(_Channel):
-    """Takes every beat of a channel, and keeps them in order.
+    """Takes the beats of a channel, of which there is one for each that is asked for.
+
+    It watches the channel only while a beat is asked for: a watched signal costs time in every clock.
 
     Parameters
     ----------
@@ -122,42 +123,33 @@ class Sink(_Channel):
     def __init__(self, dut: Any, prefix: str, payload: Sequence[str], pauses: Pauses) -> None:
         super().__init__(dut, prefix, pauses)
         self._payload = [getattr(dut, f"{prefix}_last_{name}") for name in payload]
-        self._received: deque[Beat] = deque()
-        self._arrived = Event()
-        self._task: Task[None] | None = None
-        self.on_beat: Callable[[Beat], None] | None = None
+        self._taken = 0
+        self._pause: Task[None] | None = None
 
     def start(self) -> None:
         """Take beats from now on."""
         self.stop()
-        self._task = cocotb.start_soon(self._run())
+        self._taken = int(self.beats.value)
+        self.ready.value = 1
 
     def stop(self) -> None:
         """Take no more beats, and forget those not asked for."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         self.ready.value = 0
-        self._received.clear()
 
     async def receive(self) -> Beat:
         """Return the next beat."""
-        while not self._received:
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._received.popleft()
+        while int(self.beats.value) == self._taken:
+            await self.beats.value_change
+        self._taken += 1
+        clocks = self.pauses.next()
+        if clocks:
+            self.ready.value = 0
+            self._pause = cocotb.start_soon(self._end_pause(clocks))
+        return tuple(int(signal.value) for signal in self._payload)
 
-    async def _run(self) -> None:
-        accepted = self.beats.value_change
-        while True:
-            self.ready.value = 1
-            await accepted
-            beat = tuple(int(signal.value) for signal in self._payload)
-            self._received.append(beat)
-            self._arrived.set()
-            if self.on_beat is not None:
-                self.on_beat(beat)
-            clocks = self.pauses.next()
-            if clocks:
-                self.ready.value = 0
-                await pause(clocks)
+    async def _end_pause(self, clocks: int) -> None:
+        await pause(clocks)
+        self.ready.value = 1
