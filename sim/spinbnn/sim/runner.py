@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.1
 
 # The levels of optimisation: see "How the simulators are built" in docs/decisions.md. Memories and registers
 # without an initial value start at random, so that nothing can depend on them.
-_VERILATOR_FLAGS = (
+VERILATOR_FLAGS = (
     "--timing",
     "--no-assert",
     "-O3",
@@ -42,7 +42,7 @@ _VERILATOR_FLAGS = (
     "-Wno-fatal",
     "-Wno-lint",
 )
-_VERILATOR_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+VERILATOR_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 
 
 # Rewriting the assertions of every module that is imported costs more time than importing them.
@@ -141,7 +141,7 @@ class _Verilator(_PolledRunner, cocotb_runner.Verilator):
         verilate, make = super()._build_command()
         # Our Verilog marks what Python may see. With everything public nothing could be optimised away.
         verilate.remove("--public-flat-rw")
-        make += [*_VERILATOR_MAKE, *self.tool.make_variables]
+        make += [*VERILATOR_MAKE, *self.tool.make_variables]
         kept = [str(file) for file in self.runtime.glob("*.o")]
         # Newer than their sources, they are not made again; they take longer than most designs.
         return [verilate, *([["cp", *kept, str(self.build_dir)]] if kept else []), make]
@@ -233,7 +233,7 @@ def build(
 def _build_flags(tool: Tool, suffix: str | None) -> tuple[str, ...]:
     if tool.name == "icarus":
         return ()
-    return (*_VERILATOR_FLAGS, *(("--trace-fst",) if suffix == ".fst" else ()))
+    return (*VERILATOR_FLAGS, *(("--trace-fst",) if suffix == ".fst" else ()))
 
 
 def _digest(
@@ -245,7 +245,7 @@ def _digest(
         top,
         *flags,
         str(suffix),
-        *_VERILATOR_MAKE,
+        *VERILATOR_MAKE,
         *tool.make_variables,
         str(cocotb_tools.config.libs_dir),
     ]

@@ -48,7 +48,7 @@ module spinbnn_popcount #(
                     end
                     assign a[ADDERS*(level+1)] = 1'b0;
                     assign b[ADDERS*(level+1)] = 1'b0;
-                    assign sums = a + b;
+                    assign sums = a - ~b;
                 end
             end
             assign count = levels[LEVELS].sums[COUNT_BITS:1];
