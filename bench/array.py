@@ -96,7 +96,9 @@ def array() -> Measurement:
         # One after the other, several times: what else the machine does should slow both.
         pairs = [(run(ours, CLOCKS, 2), run(baseline, CLOCKS, 2)) for _ in range(REPEATS)]
     assert len({each.outputs for pair in pairs for each in pair}) == 1, "the two arrays differ"
-    fastest, fastest_baseline = (max(each.clocks_a_second for each in runs) for runs in zip(*pairs, strict=True))
+    fastest, fastest_baseline = (
+        max(each.clocks_a_second for each in runs) for runs in zip(*pairs, strict=True)
+    )
     return Measurement(
         f"{geometry.banks} banks × {geometry.word_bits} bits in Verilator, {CLOCKS:,} clocks",
         f"emitted banks, {fastest:,.0f} clocks/s",

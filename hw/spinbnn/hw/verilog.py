@@ -18,8 +18,6 @@ _PASSES = (
     "opt_expr",
     "opt_merge",
     "opt_clean",
-    "wreduce",
-    "opt_clean",
     "opt_dff",  # enables and resets, as one would write them
     "opt_clean -purge",
     "write_verilog -noattr -norename",
