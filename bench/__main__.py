@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import forward, harness, kernels, monte_carlo, programming
+from bench import array, forward, harness, kernels, luts, monte_carlo, programming
 from bench.machine import commit, machine
 from bench.measurement import Benchmark, Measurement, NotMeasuredError
 
@@ -19,22 +19,24 @@ TOPICS = {
     "programming": programming,
     "monte_carlo": monte_carlo,
     "harness": harness,
+    "array": array,
+    "luts": luts,
 }
 
 
 def table_of(results: list[Measurement], title: str) -> Table:
     table = Table(title=title)
-    for column in ("benchmark", "subject", "ms", "baseline", "ms", "times faster", "target", "note"):
-        numeric = column in ("ms", "times faster", "target")
+    for column in ("benchmark", "subject", "", "baseline", "", "times faster", "target", "note"):
+        numeric = column in ("", "times faster", "target")
         table.add_column(column, justify="right" if numeric else "left")
     for result in results:
         verdict = {None: "", True: "met", False: "missed"}[result.met]
         table.add_row(
             result.name,
             result.subject,
-            f"{result.seconds * 1e3:,.1f}",
+            f"{result.seconds * 1e3:,.1f} {result.unit}",
             result.baseline,
-            f"{result.baseline_seconds * 1e3:,.1f}",
+            f"{result.baseline_seconds * 1e3:,.1f} {result.unit}",
             f"{result.ratio:,.2f}",
             "" if result.target is None else f"{result.target:g}: {verdict}",
             result.note,

@@ -25,6 +25,8 @@ class Measurement:
         The ratio that is asked for, if one is.
     note : str
         What else one should know, such as a share of the machine's limit.
+    unit : str
+        Of what is measured, where that is no time: `seconds` are then thousands of it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Measurement:
     baseline_seconds: float
     target: float | None = None
     note: str = ""
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float:
