@@ -84,6 +84,7 @@ def make_report() -> MakeReport:
             first_difference=None,
             compared={"logits": 80, "hidden_words": 16, "stored_bits": 30720, "counters": 50, "clocks": 2},
             images=8,
+            part_images=8,
             accuracy_ideal=1.0,
             accuracy_golden=0.875,
             accuracy_rtl=0.875,

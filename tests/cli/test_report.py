@@ -116,7 +116,7 @@ def test_text_without_labels_and_with_stalls(make_report: MakeReport) -> None:
     none = {"labels": None, "accuracy_ideal": None, "accuracy_golden": None, "accuracy_rtl": None}
     lines = printed(make_report(run_clocks_predicted=None, stalls=stalls, **none))
     assert row(lines, "images") == ["8", "without labels"]
-    assert row(lines, "the run") == ["512", "no prediction with stalls"]
+    assert row(lines, "the run") == ["512", "it broke off"]
     assert row(lines, "ratio to the loops") == ["1.0400", "with random stalls"]
     assert not [line for line in lines if "golden, ideal" in line]
 
@@ -192,12 +192,16 @@ def test_html_is_one_whole_file_and_says_everything(make_report: MakeReport, mat
     assert "1.0400" in page.texts
 
 
-def test_html_has_the_timeline_of_a_run_that_is_predicted(make_report: MakeReport) -> None:
+def test_html_has_the_timeline_of_the_first_simulation(make_report: MakeReport) -> None:
     page = Page(to_html(make_report()))
     assert "Timeline" in page.texts
     assert "3 groups x 2 words x 8 steps" in page.texts
     assert [text for text in page.texts if text.startswith("batch 0, layer0: ")]
-    assert "Timeline" not in Page(to_html(make_report(run_clocks_predicted=None))).texts
+    assert "The whole run, clocks by what is done in them" in page.texts
+    assert "batch 1, layer0: " in " ".join(page.texts)
+    part = Page(to_html(make_report(part_images=1)))
+    assert "The first of the run's simulations, 1 images, clocks by what is done in them" in part.texts
+    assert "batch 1, layer0: " not in " ".join(part.texts)
 
 
 def test_html_of_counters_that_lanes_have(make_report: MakeReport) -> None:
@@ -220,7 +224,7 @@ def test_html_without_labels_and_with_stalls(make_report: MakeReport) -> None:
     stalls = StallProfile(seed=3, image_idle=0.5)
     texts = Page(to_html(make_report(run_clocks_predicted=None, stalls=stalls, **none))).texts
     assert "8 images, without labels." in texts
-    assert "no prediction with stalls" in texts
+    assert "it broke off" in texts
     assert "random, seed 3" in texts
 
 

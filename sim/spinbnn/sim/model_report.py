@@ -164,6 +164,7 @@ def to_html(report: ModelReport) -> str:
         step_names=_STEPS,
         timeline_chart=timeline_chart(timeline),
         timeline_batches=shown_batches(timeline),
+        timeline_run="The whole run",
         parts=share_chart([*parts, ("run", float(timeline.run.total))], title="Clocks", unit="clocks"),
         wrong=column_chart(report.bits_wrong, title="Wrong bits by bank", unit="bits", kind="wrong"),
         version=report.story()["spinbnn_version"],

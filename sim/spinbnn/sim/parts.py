@@ -265,6 +265,7 @@ def merge(parts: Sequence[Part], results: Sequence[RunResult], junit: Path) -> R
         utilisation=float((utilisation * clocks).sum() / max(1, clocks.sum())),
         beat_clocks=sum(result.beat_clocks for result in results),
         simulated_clocks=sum(result.simulated_clocks for result in results),
+        run_seconds=sum(result.run_seconds for result in results),
         simulation_seconds=sum(result.simulation_seconds for result in results),
         junit=str(junit),
         waves=waves,

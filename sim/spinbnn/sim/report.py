@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def _unbroken(text: str, style: str) -> Text:
 
 def _clock_text(report: Report) -> list[RenderableType]:
     result = report.result
-    predicted = "no prediction with stalls"
+    predicted = "it broke off"
     if result.run_clocks_predicted is not None:
         predicted = f"predicted {result.run_clocks_predicted:,}"
     ratio = report.clocks_ratio
@@ -175,8 +175,10 @@ def to_html(report: Report) -> str:
         "stalled": stalled,
         "accuracy": [accuracy_chart(fraction, title=name) for name, fraction in report.accuracies],
     }
-    # Only a run whose clocks are predicted has a timeline that is its own.
-    timeline = None if result.run_clocks_predicted is None else Timeline.of_job(report.job)
+    timeline = None
+    if result.part_images:
+        part = replace(report.job, images=report.job.images[: result.part_images])
+        timeline = Timeline.of_job(part)
     page = environment.get_template("report.html")
     return page.render(
         report=report,
@@ -187,8 +189,16 @@ def to_html(report: Report) -> str:
         timeline=timeline,
         timeline_chart=None if timeline is None else timeline_chart(timeline),
         timeline_batches=() if timeline is None else shown_batches(timeline),
+        timeline_run=_simulated_run(result),
         probability_unit=2**PROBABILITY_BITS,
     )
+
+
+def _simulated_run(result: RunResult) -> str:
+    """Return what the timeline is of: a run in parts is several, which begin alike."""
+    if result.part_images == result.images:
+        return "The whole run"
+    return f"The first of the run's simulations, {result.part_images:,} images"
 
 
 def _energy_chart(energies_aj: Sequence[int], title: str, kind: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ def run_result(
     return RunResult(
         **found,
         images=len(job.images),
+        part_images=len(job.images),
         loop_clocks_per_image=loops / job.geometry.lanes,
         build_seconds=build.seconds,
         simulator=build.tool.version,

@@ -146,7 +146,9 @@ class RunResult:
         Bits that had to change and were pulsed (retries included), and bits that reading gives other than
         intended, by bank.
     run_clocks_predicted : int or None
-        None with stalls, where the schedule does not hold.
+        None if the simulation broke off before.
+    part_images : int
+        Images of the first simulation: all, but for a run in parts.
     steady_clocks_per_image : float or None
         From the end of the first batch to that of the last full one; None with fewer than two full batches.
     loop_clocks_per_image : float
@@ -187,6 +189,7 @@ class RunResult:
     waves: str | None = None
     notes: list[str] = field(default_factory=list)
     run_seconds: float = 0.0
+    part_images: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON types."""
