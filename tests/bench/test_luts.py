@@ -1,12 +1,12 @@
 """What the benchmark counts."""
 
-from bench.luts import BANK, cost, plain_popcount, with_popcount
+from bench.luts import cost, plain_popcount, with_popcount
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.verilog import emit_verilog
 
 
 def test_a_plain_population_count_takes_more_tables() -> None:
     text = emit_verilog(Geometry(1, 32, rows=64, threshold_rows=8, stream_bits=32))
-    ours, plain = (cost(each, BANK) for each in (text, with_popcount(text, plain_popcount())))
+    ours, plain = (cost(each, "spinbnn_bank") for each in (text, with_popcount(text, plain_popcount())))
     assert 0 < ours.packed < ours.luts < plain.luts
     assert ours.carries > plain.carries > 0

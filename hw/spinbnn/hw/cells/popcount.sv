@@ -23,8 +23,10 @@ module spinbnn_popcount #(
             localparam REST_BITS = $clog2(REST + 1);
             wire [PART_BITS-1:0] first;
             wire [REST_BITS-1:0] rest;
-            spinbnn_popcount #(.WIDTH(PART), .COUNT_BITS(PART_BITS)) lower (.bits(bits[PART-1:0]), .count(first));
-            spinbnn_popcount #(.WIDTH(REST), .COUNT_BITS(REST_BITS)) upper (.bits(bits[WIDTH-1:PART]), .count(rest));
+            spinbnn_popcount #(.WIDTH(PART), .COUNT_BITS(PART_BITS))
+                lower (.bits(bits[PART-1:0]), .count(first));
+            spinbnn_popcount #(.WIDTH(REST), .COUNT_BITS(REST_BITS))
+                upper (.bits(bits[WIDTH-1:PART]), .count(rest));
             /* verilator lint_off WIDTHEXPAND */
             assign count = first + rest;
             /* verilator lint_on WIDTHEXPAND */
