@@ -28,6 +28,10 @@ LINTERS = {
         *(tools.verilator().path, "--lint-only", "-Wall"),
         *("--top-module", "spinbnn", WAIVERS, SOURCE),
     ),
+    "verilator -Wall, what synthesisers see": (
+        *(tools.verilator().path, "--lint-only", "-Wall", "-DSYNTHESIS"),
+        *("--top-module", "spinbnn", WAIVERS, SOURCE),
+    ),
     "yosys check": (
         *(YOSYS, "-q", "-p"),
         f"read_verilog -sv {SOURCE}; hierarchy -check -top spinbnn; proc; check -assert",
