@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from spinbnn.sim.testbench.wrapper import CLOCK_NS, beat_file
 Done = Callable[[int], None]
 
 _REPORT_CLOCKS = 50_000
+# Of jobs: no two in a simulation are the same, or one that is done could be taken for the next.
+_NUMBERS = itertools.count(1)
 
 
 class _Stream:
@@ -31,15 +34,14 @@ class _Stream:
         self._job = getattr(dut, f"{prefix}_job")
         self._total = getattr(dut, f"{prefix}_total")
         self._file = Path(beat_file(prefix))
-        self._jobs = int(self._job.value)
         self.beats = getattr(dut, f"{prefix}_beats")
 
     def _begin(self, total: int) -> int:
         """Let the wrapper begin with its file, of `total` records; return the number of the job."""
-        self._jobs += 1
+        job = next(_NUMBERS)
         self._total.value = total
-        self._job.value = self._jobs
-        return self._jobs
+        self._job.value = job
+        return job
 
 
 class Player(_Stream):
