@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 REPEATS = 5
 TURNS = 3
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
