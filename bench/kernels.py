@@ -17,6 +17,7 @@ from spinbnn.golden.layers import Affine, Conv, Dense, Layer, operations
 NEURONS = 1024
 SUBJECT = "compiled kernels, from codes to int32 sums"
 REPEATS = 20  # a run takes a millisecond
+TILE_ROUNDS, TILE_PRODUCTS = 100_000, 4 * 16 * 64 * 16  # of its spinbnn_tile_loop
 LOOP_ROUNDS, LOOP_BITS = 1_000_000, 8 * 512  # of kernels.cpp's spinbnn_popcount_loop
 
 
@@ -40,6 +41,13 @@ def popcount_loop() -> None:
     loop = kernels.library().spinbnn_popcount_loop
     with ThreadPoolExecutor(kernels.threads()) as pool:
         list(pool.map(loop, [LOOP_ROUNDS] * kernels.threads()))
+
+
+def tile_loop() -> None:
+    """Multiply tiles that never leave the registers, on all cores."""
+    loop = kernels.library().spinbnn_tile_loop
+    with ThreadPoolExecutor(kernels.threads()) as pool:
+        list(pool.map(loop, [TILE_ROUNDS] * kernels.threads()))
 
 
 def rate(images: int, seconds: float) -> str:
@@ -120,6 +128,24 @@ def against_the_limit(images: int = 1000) -> Measurement:
     )
 
 
+def against_the_limit_of_tiles(images: int = 1000) -> Measurement:
+    layer, codes, _ = dense_operands(images)
+    kernel = kernel_of(layer)
+    if not kernels.multiplies_bytes():
+        raise NotMeasuredError("the limit of tiles: this machine has none (AMX)")
+    seconds, loop = best_of_each(lambda: kernel(codes), tile_loop, repeats=REPEATS)
+    limit = kernels.threads() * TILE_ROUNDS * TILE_PRODUCTS / loop
+    least = images * operations(layer, 1) / limit
+    return Measurement(
+        f"dense {NEURONS} x {NEURONS}, {images:,} images, bytes multiplied in tiles",
+        SUBJECT,
+        seconds,
+        "as many products of tiles in registers, all cores",
+        least,
+        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the tiles' limit",
+    )
+
+
 def against_numpy(images: int = 1000) -> Measurement:
     layer, codes, _ = dense_operands(images)
     sums, _ = layer_outputs(layer, 1, "bipolar", codes)
@@ -193,6 +219,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     partial(against_blas, 1000, target=8),
     partial(against_blas, 10_000),
     against_the_limit,
+    against_the_limit_of_tiles,
     against_numpy,
     partial(against_int8, 256),
     partial(against_int8, 1000, target=2.5),

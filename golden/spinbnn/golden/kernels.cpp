@@ -435,6 +435,19 @@ void spinbnn_byte_weights(const uint64_t *planes, int64_t count, int64_t neurons
             for (int64_t i = 0; i < 16; i++) tile[i * LANES + n % LANES] = fours[i];
         }
 }
+
+// Multiply tiles that never leave the registers: four products of 16 x 64 and 64 x 16 bytes a round.
+void spinbnn_tile_loop(int64_t rounds) {
+    const Tiles tiles;
+    _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+    _tile_zero(4); _tile_zero(5); _tile_zero(6); _tile_zero(7);
+    for (int64_t round = 0; round < rounds; round++) {
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+}
 #endif
 
 // Compute a layer on `threads` threads; `residual`, `sums` and `bits` may be null.

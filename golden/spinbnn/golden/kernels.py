@@ -107,6 +107,8 @@ def _attempt() -> ctypes.CDLL | KernelError:
             *(ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
             *(ctypes.c_void_p, ctypes.c_void_p),
         )
+        loaded.spinbnn_tile_loop.restype = None
+        loaded.spinbnn_tile_loop.argtypes = (ctypes.c_int64,)
     loaded.spinbnn_popcount_loop.restype = ctypes.c_uint32
     loaded.spinbnn_popcount_loop.argtypes = (ctypes.c_int64,)
     return loaded
