@@ -55,7 +55,7 @@ SCENARIOS = (
     "reset_while_loading",
 )
 
-BLOCKS = ("tests/hw/test_register_block.py", "tests/hw/test_results.py")
+BLOCKS = ("tests/hw/test_register_block.py", "tests/hw/test_results.py", "tests/hw/test_unfolder.py")
 MEMORY_SEEDS = (1, 8, 4, 5)
 MEMORY_SIZES = (9, 7, 5, 3)
 FEATURES = {
