@@ -17,8 +17,19 @@ from spinbnn.golden.layers import Affine, Conv, Dense, Layer, operations
 NEURONS = 1024
 SUBJECT = "compiled kernels, from codes to int32 sums"
 REPEATS = 20  # a run takes a millisecond
-TILE_ROUNDS, TILE_PRODUCTS = 100_000, 4 * 16 * 64 * 16  # of its spinbnn_tile_loop
-LOOP_ROUNDS, LOOP_BITS = 1_000_000, 8 * 512  # of kernels.cpp's spinbnn_popcount_loop
+# How a kernel computes, what its loop in kernels.cpp does of it, for how many rounds, and how often in all.
+BY_BITS = (
+    "counting bits",
+    "xor, popcount and add of as many bits",
+    ("spinbnn_popcount_loop", 1_000_000),
+    1_000_000 * 8 * 512,
+)
+BY_TILES = (
+    "bytes multiplied in tiles",
+    "as many products of tiles",
+    ("spinbnn_tile_loop", 100_000),
+    100_000 * 4 * 16 * 64 * 16,
+)
 
 
 def torch_of(what: str) -> Any:
@@ -36,18 +47,11 @@ def kernel_of(layer: Layer) -> kernels.Kernel:
     return kernels.Kernel(layer, 1, "bipolar")
 
 
-def popcount_loop() -> None:
-    """Count what never leaves the registers, on all cores."""
-    loop = kernels.library().spinbnn_popcount_loop
+def on_all_cores(loop: str, rounds: int) -> None:
+    """Run a loop of the compiled kernels' that never leaves the registers, on all cores."""
+    run = getattr(kernels.library(), loop)
     with ThreadPoolExecutor(kernels.threads()) as pool:
-        list(pool.map(loop, [LOOP_ROUNDS] * kernels.threads()))
-
-
-def tile_loop() -> None:
-    """Multiply tiles that never leave the registers, on all cores."""
-    loop = kernels.library().spinbnn_tile_loop
-    with ThreadPoolExecutor(kernels.threads()) as pool:
-        list(pool.map(loop, [TILE_ROUNDS] * kernels.threads()))
+        list(pool.map(run, [rounds] * kernels.threads()))
 
 
 def rate(images: int, seconds: float) -> str:
@@ -111,38 +115,24 @@ def against_blas(images: int, target: float | None = None) -> Measurement:
     )
 
 
-def against_the_limit(images: int = 1000) -> Measurement:
+def against_the_limit(*, by_bytes: bool, images: int = 1000) -> Measurement:
+    """Compare one of the kernels' two ways with what the machine does of it in registers."""
     layer, codes, _ = dense_operands(images)
     kernel_of(layer)  # or there is nothing to measure
-    counting = kernels.Kernel(layer, 1, "bipolar", by_bytes=False)
-    seconds, loop = best_of_each(lambda: counting(codes), popcount_loop, repeats=REPEATS)
-    limit = kernels.threads() * LOOP_ROUNDS * LOOP_BITS / loop
-    least = images * operations(layer, 1) / limit
-    return Measurement(
-        f"dense {NEURONS} x {NEURONS}, {images:,} images, counting bits",
-        SUBJECT,
-        seconds,
-        "xor, popcount and add of as many bits, in registers, all cores",
-        least,
-        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the popcount limit",
-    )
-
-
-def against_the_limit_of_tiles(images: int = 1000) -> Measurement:
-    layer, codes, _ = dense_operands(images)
-    kernel = kernel_of(layer)
-    if not kernels.multiplies_bytes():
+    if by_bytes and not kernels.multiplies_bytes():
         raise NotMeasuredError("the limit of tiles: this machine has none (AMX)")
-    seconds, loop = best_of_each(lambda: kernel(codes), tile_loop, repeats=REPEATS)
-    limit = kernels.threads() * TILE_ROUNDS * TILE_PRODUCTS / loop
+    way, work, loop, operations_of_loop = BY_TILES if by_bytes else BY_BITS
+    kernel = kernels.Kernel(layer, 1, "bipolar", by_bytes=by_bytes)
+    seconds, of_loop = best_of_each(lambda: kernel(codes), partial(on_all_cores, *loop), repeats=REPEATS)
+    limit = kernels.threads() * operations_of_loop / of_loop
     least = images * operations(layer, 1) / limit
     return Measurement(
-        f"dense {NEURONS} x {NEURONS}, {images:,} images, bytes multiplied in tiles",
+        f"dense {NEURONS} x {NEURONS}, {images:,} images, {way}",
         SUBJECT,
         seconds,
-        "as many products of tiles in registers, all cores",
+        f"{work}, in registers, all cores",
         least,
-        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the tiles' limit",
+        note=f"{images / seconds:,.0f} images/s, {least / seconds:.0%} of the limit",
     )
 
 
@@ -218,8 +208,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     partial(against_blas, 256),
     partial(against_blas, 1000, target=8),
     partial(against_blas, 10_000),
-    against_the_limit,
-    against_the_limit_of_tiles,
+    partial(against_the_limit, by_bytes=False),
+    partial(against_the_limit, by_bytes=True),
     against_numpy,
     partial(against_int8, 256),
     partial(against_int8, 1000, target=2.5),

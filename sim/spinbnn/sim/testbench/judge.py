@@ -9,6 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spinbnn.golden.encoding import Words
 from spinbnn.golden.mram import Counts
 from spinbnn.golden.network import classify, forward
@@ -86,21 +89,16 @@ class Judge:
         """Note the accuracies and the pace of the images."""
         job = self._job
         ends = results.last == 1
-        self._measured |= {
-            "accuracy_ideal": self._accuracy(classify(forward(job.network, job.images)).tolist()),
-            "accuracy_golden": self._accuracy(self.expected.inference.classes.tolist()),
-            "accuracy_rtl": self._accuracy(results.data[ends].tolist()),
-        }
+        if job.labels is not None:
+            ideal = classify(forward(job.network, job.images))
+            self._measured |= {
+                "accuracy_ideal": _accuracy(ideal.tolist(), job.labels),
+                "accuracy_golden": _accuracy(self.expected.inference.classes.tolist(), job.labels),
+                "accuracy_rtl": _accuracy(results.data[ends].tolist(), job.labels),
+            }
         self._measured["steady_clocks_per_image"] = schedule.steady_clocks_per_image(
             results.clocks[ends], job.geometry.lanes
         )
-
-    def _accuracy(self, classes: list[int]) -> float | None:
-        labels = self._job.labels
-        if labels is None:
-            return None
-        right = sum(int(is_ == should) for is_, should in zip(classes, labels.tolist(), strict=False))
-        return float(right / len(labels))
 
     def counters(self, counters: dict[str, Counts], random_state: Sequence[int]) -> None:
         """Compare all counters and the random stream's state."""
@@ -144,3 +142,8 @@ class Judge:
             "simulation_seconds": time.monotonic() - self._started,
             "run_seconds": run_seconds,
         }
+
+
+def _accuracy(classes: list[int], labels: NDArray[np.uint8]) -> float:
+    right = sum(int(is_ == should) for is_, should in zip(classes, labels.tolist(), strict=False))
+    return float(right / len(labels))
