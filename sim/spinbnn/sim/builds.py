@@ -148,6 +148,13 @@ class Runtime:
                 published.rename(self._directory)
 
 
+def new_run(build_dir: Path, prefix: str) -> Path:
+    """Return a new directory for the files of a run, which stay where something differs."""
+    runs = build_dir.resolve() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=runs))
+
+
 def run_command(
     command: Sequence[str],
     cwd: os.PathLike[str] | str,

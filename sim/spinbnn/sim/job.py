@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.hw.verilog import emit_verilog
 from spinbnn.sim import runner, tools
+from spinbnn.sim.builds import new_run
 from spinbnn.sim.job_checks import check_job
 from spinbnn.sim.results import run_result
 from spinbnn.sim.spec import Progress, RunJob, RunResult, StallProfile
@@ -88,7 +88,7 @@ def run_on(
     """
     report = progress or (lambda stage, done, total: None)
     waves, notes = _waves_path(jobs[0].waves, build.tool)
-    directory = _run_directory(jobs[0].build_dir)
+    directory = new_run(jobs[0].build_dir, "run-")
     results = _simulate(build, jobs, directory, waves, notes, report)
     if all(result.match for result in results):
         _remove_inputs(directory)
@@ -135,12 +135,6 @@ def _waves_path(asked: Path | None, tool: Tool) -> tuple[Path | None, list[str]]
             "waveform is VCD: for FST install the headers of liblz4 and zlib (liblz4-dev, zlib1g-dev)"
         ]
     return path, []
-
-
-def _run_directory(build_dir: Path) -> Path:
-    runs = build_dir.resolve() / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="run-", dir=runs))
 
 
 def _simulate(

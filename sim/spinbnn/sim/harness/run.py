@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 from spinbnn.golden.errors import DataError
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.mram import Counts
-from spinbnn.sim.builds import Build, Poll, first_error, random_reset, run_command
+from spinbnn.sim.builds import Build, Poll, first_error, new_run, random_reset, run_command
 from spinbnn.sim.harness.build import build_harness
 from spinbnn.sim.harness.script import Operation, Script, job_script
 from spinbnn.sim.job_checks import check_job
@@ -162,9 +161,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _run(build: Build, job: RunJob, report: Progress = _silent) -> RunResult:
-    runs = job.build_dir.resolve() / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="harness-", dir=runs))
+    directory = new_run(job.build_dir, "harness-")
     judge = Judge(job)
     script = job_script(job, judge, directory)
     progress_file = ProgressFile(directory)
