@@ -78,7 +78,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a report; cells are text, numbers right-aligned by the report where they look like numbers."""
+    """A table of a report. Cells are text; the report puts numbers to the right."""
 
     title: str
     columns: Sequence[str]
