@@ -32,8 +32,8 @@ SIMULATION = "Simulation"
 
 _SHIPPED = Path(MNIST_NETWORK.stem)
 MATCH_HELP = (
-    "Scale the thresholds for memory in which this share of the stored bits is wrong, from the share that the "
-    "network was trained with."
+    "Scale the thresholds for memory in which this share of the stored bits is wrong, from the one "
+    "that the network was trained with."
 )
 NETWORK_HELP = (
     f"A network file (.npz); a trained network that is shipped: {', '.join(SHIPPED_NETWORKS)}; or a preset, "
