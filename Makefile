@@ -19,7 +19,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost train lock clean
+.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost studies-doc train lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,10 @@ test-long: setup ## the tests that take minutes; JUnit XML in build/junit-long.x
 	$(warn_without_icarus)
 	$(PYTEST) -m "long and not train and not interop" --junitxml=build/junit-long.xml $(ARGS)
 
-test-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
+test-studies-doc: setup ## write docs/studies.md and its figures from the results in docs/results
+	$(BIN)/python tools/study_documents.py
+
+train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
 	$(PYTEST) -m train --junitxml=build/junit-train.xml $(ARGS)
 
 test-interop: $(INTEROP_STAMP) ## the tests that need Brevitas and qonnx; JUnit XML in build/junit-interop.xml
@@ -66,6 +69,9 @@ scale: setup ## how cost grows with machine, network and images: writes docs/sca
 
 cost: setup ## what each option costs in logic: writes docs/option_cost.md (Yosys; some 20 minutes)
 	$(BIN)/python tools/option_cost.py
+
+studies-doc: setup ## write docs/studies.md and its figures from the results in docs/results
+	$(BIN)/python tools/study_documents.py
 
 train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
 	$(BIN)/spinbnn train $(ARGS)

@@ -1,7 +1,7 @@
 """A number for each cell of a grid as SVG, in colours that light and dark pages share.
 
-The colours are points of cividis (J. R. Nuñez, C. R. Anderton, R. S. Renslow, PLOS ONE 13, 2018), which rises in
-lightness, evenly, and is the same to people who see red and green alike.
+The colours are points of cividis (J. R. Nuñez, C. R. Anderton, R. S. Renslow, PLOS ONE 13, 2018), which rises
+evenly in lightness, and is the same to people who see red and green alike.
 """
 
 import math

@@ -17,7 +17,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 34, 42
 _LEGEND_LINE = 17
 _LEGEND_TEXT = 6.3  # width of a character
 _MOST_DECADE_TICKS, _LEAST_DECADE_TICKS = 9, 3
-_ZERO_WIDTH = 44  # of the place for 0 left of a logarithm
+_ZERO_WIDTH = 56  # of the place for 0 left of a logarithm
 _COLOURS = 7
 _CAP = 3  # half the width of an error bar
 
@@ -30,6 +30,7 @@ svg { --card: #fff; --text: #1b1f24; --soft: #57606a; --line: #d8dee4; --blue: #
 .ground { fill: var(--card); }
 .axis, .legend { font: 11px system-ui, sans-serif; fill: var(--soft); } .legend { fill: var(--text); }
 .grid { stroke: var(--line); } .limit { stroke: var(--soft); stroke-dasharray: 4 4; }
+.break { fill: none; stroke: var(--soft); }
 .c0 { --mark: var(--blue); } .c1 { --mark: var(--vermillion); } .c2 { --mark: var(--green); }
 .c3 { --mark: var(--purple); } .c4 { --mark: var(--grey); } .c5 { --mark: var(--sky); }
 .c6 { --mark: var(--amber); }
@@ -188,7 +189,7 @@ def _y(share: float) -> float:
 
 
 def _zero() -> float:
-    return _LEFT + _ZERO_WIDTH / 2
+    return _LEFT + _ZERO_WIDTH / 3
 
 
 def _place(value: float, axis: Axis) -> float | None:
@@ -228,7 +229,9 @@ def _grid(x: Axis, y: Axis) -> list[str]:
             f"{_label(value, y.log)}</text>"
         )
     if x.zero:  # the sign of a broken axis
-        parts.append(f'<path class="limit" d="M{left + _ZERO_WIDTH - 8},{bottom + 5} l5,-10 m4,0 l-5,10"/>')
+        parts.append(
+            f'<path class="break" d="M{left + 0.6 * _ZERO_WIDTH:.1f},{bottom + 5} l5,-10 m4,0 l-5,10"/>'
+        )
     at = f"{_x(0.5, x):.0f}"
     parts.append(
         f'<text class="axis" x="{at}" y="{bottom + 32}" text-anchor="middle">{escape(x.title)}</text>'

@@ -14,7 +14,7 @@ from spinbnn.sim.output import OUTPUT, check_writable, print_shown
 def report(
     context: typer.Context,
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Results files of finished studies.")
+        list[Path], typer.Argument(metavar="RESULTS", help="Results files of finished studies.")
     ],
     *,
     output: Annotated[

@@ -22,7 +22,7 @@ AGREEMENT: Mapping[bool | None, str] = {True: "yes", False: "no", None: "cannot 
 """Words for whether a measurement agrees with a paper."""
 
 _AGREEMENT_CLASS: Mapping[bool | None, str] = {True: "good", False: "bad", None: "untold"}
-_NUMBER = re.compile(r"[<>≤≥≈~±+−-]?\s?\d[\d.,]*(e[+−-]?\d+)?(?=$|[\s%‰(–±×…])|[–-]?$")
+_NUMBER = re.compile(r"[<>≤≥≈~±+−-]?\s?\d[\d.,]*(e[+−-]?\d+)?(?=$|[\s%(±×\u2013])|[\u2013-]?$")
 _MOST_SEEDS = 12
 
 
