@@ -35,12 +35,10 @@ test: setup ## the tests, on Verilator and Icarus; JUnit XML in build/junit.xml
 
 test-long: setup ## the tests that take minutes; JUnit XML in build/junit-long.xml
 	$(warn_without_icarus)
+	$(get_browser)
 	$(PYTEST) -m "long and not train and not interop" --junitxml=build/junit-long.xml $(ARGS)
 
-test-studies-doc: setup ## write docs/studies.md and its figures from the results in docs/results
-	$(BIN)/python tools/study_documents.py
-
-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
+test-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
 	$(PYTEST) -m train --junitxml=build/junit-train.xml $(ARGS)
 
 test-interop: $(INTEROP_STAMP) ## the tests that need Brevitas and qonnx; JUnit XML in build/junit-interop.xml
@@ -117,6 +115,11 @@ $(call need,make,GNU make under the name make (Debian: apt-get install make))
 $(call need,perl,perl (Debian: apt-get install perl))
 $(call need,git,git (Debian: apt-get install git))
 endef
+
+# Pages are looked at in Chromium. Without one the tests fail, unless SPINBNN_BROWSER=none leaves them out.
+get_browser = $(if $(filter none,$(SPINBNN_BROWSER)),\
+    @echo "WARNING: the browser's tests are left out (SPINBNN_BROWSER=none)" >&2,\
+    $(if $(SPINBNN_BROWSER),,@sh tools/system_packages.sh $(BIN)/python browser))
 
 warn_without_icarus = $(if $(filter icarus,$(SPINBNN_SIMULATORS)),,\
     @echo "WARNING: the Icarus tests are left out (SPINBNN_SIMULATORS=$(SPINBNN_SIMULATORS)): install iverilog to run them" >&2)

@@ -43,7 +43,7 @@ How to read it:
 def load_shipped(docs: Path = DOCS) -> list[StudyReport]:
     """Return the shipped results, in the studies' order."""
     reports = load(sorted((docs / "results").glob("*.sqlite")))
-    order = [study.name for study in STUDIES]
+    order = list(STUDIES)
     return sorted(reports, key=lambda report: order.index(report.study.name))
 
 
@@ -92,7 +92,7 @@ def _section(report: StudyReport) -> Iterator[str]:
     yield from ("", _text(findings.summary))
     if findings.verdicts:
         names = ("claim", "paper", "ours", "agrees", "why")
-        rows = [(v.claim, v.paper, v.ours, AGREEMENT[v.agrees], v.why) for v in findings.verdicts]
+        rows = [(v.claim, v.paper or "-", v.ours, AGREEMENT[v.agrees], v.why) for v in findings.verdicts]
         yield from ("", *_table(names, rows, [False] * len(names)))
     for number, picture in enumerate(findings.pictures, 1):
         title = _text(picture.title)

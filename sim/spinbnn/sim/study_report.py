@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from spinbnn.golden.errors import DataError
-from spinbnn.sim.studies.registry import STUDIES
+from spinbnn.golden.errors import SweepError
+from spinbnn.sim.studies.registry import load_study
 from spinbnn.sim.studies.study import Findings, Study, Table
 from spinbnn.sim.study_pictures import caption, draw
 from spinbnn.sim.sweep import results_file
@@ -75,22 +75,20 @@ def load(paths: Sequence[Path]) -> list[StudyReport]:
     Raises
     ------
     SweepError
-        If one is no results file or is unfinished.
-    DataError
-        If it is of a study that is not here, or its rows are not this version's.
+        If one is no results file, is unfinished, is of a study that is not here, or does not have the rows
+        that this version of the study reads.
     """
     reports: list[StudyReport] = []
     for path in paths:
         results = results_file.read(path)
-        known = {study.name: study for study in STUDIES}
-        if results.study not in known:
-            raise DataError(f"{path} has study '{results.study}', which must be one of {', '.join(known)}")
-        study = known[results.study]
         try:
+            study = load_study(results.study)
             findings = study.findings(results.rows)
+        except SweepError as error:
+            raise SweepError(f"{path}: {error}") from error
         except KeyError as error:
-            raise DataError(
-                f"{path} has no {error} in its rows, which study {study.name} needs: run the study again"
+            raise SweepError(
+                f"{path} must have {error}, as this version of {study.name} gives it: run the study again"
             ) from error
         earlier = sum(report.study.name == study.name for report in reports)
         anchor = f"{study.name}-{earlier + 1}" if earlier else study.name
