@@ -52,7 +52,7 @@ def document(reports: Sequence[StudyReport]) -> str:
     overview = []
     if reports:
         overview = ["", "| study | its claims agree |", "|---|---|"]
-        overview += [f"| [{_text(each.study.title)}](#{each.anchor}) | {each.tally} |" for each in reports]
+        overview += [f"| [{_text(each.title)}](#{each.anchor}) | {each.tally} |" for each in reports]
     lines = [line for report in reports for line in _section(report)]
     return "\n".join([_PREFACE.rstrip("\n"), *overview, *lines]) + "\n"
 
@@ -83,7 +83,7 @@ def _section(report: StudyReport) -> Iterator[str]:
         "",
         f'<a id="{report.anchor}"></a>',
         "",
-        f"## {_text(study.title)}",
+        f"## {_text(report.title)}",
         "",
         _text(study.question),
     )

@@ -45,6 +45,11 @@ class StudyReport:
     anchor: str
 
     @property
+    def title(self) -> str:
+        """The study's title, and whether it was run quickly."""
+        return f"{self.study.title}{' (quick)' if self.results.quick else ''}"
+
+    @property
     def tally(self) -> str:
         """How many claims agree, such as "2 yes, 1 cannot tell"."""
         counts = Counter(verdict.agrees for verdict in self.findings.verdicts)
