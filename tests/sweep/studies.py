@@ -25,7 +25,7 @@ def measure(setting: Setting, options: StudyOptions) -> Sequence[Row]:
     seed = int(setting["seed"] or 0)
     (options.folder / "measured").mkdir(exist_ok=True, parents=True)
     with (options.folder / "measured" / str(seed)).open("a") as file:
-        file.write(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']} {os.environ['SPINBNN_THREADS']}\n")
+        file.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {os.environ.get('SPINBNN_THREADS')}\n")
     die = options.folder / f"die-{seed}"
     if die.exists():
         if die.read_text() == "once":
@@ -45,7 +45,9 @@ def findings(rows: Sequence[Row]) -> Findings:
     mean = float(np.mean([float(row["value"] or 0) for row in rows]))
     verdict = Verdict("Draws are even.", "0.5", f"{mean:.3f}", abs(mean - 0.5) < 0.25, "It is a mean.")
     table = Table("Draws", ("what", "number"), [("rows", str(len(rows))), ("mean", f"{mean:.3f}")])
-    return Findings(f"{len(rows)} draws have a mean of {mean:.3f}.", [verdict], [table], notes=["No [paper]."])
+    return Findings(
+        f"{len(rows)} draws have a mean of {mean:.3f}.", [verdict], [table], notes=["No [paper]."]
+    )
 
 
 STUDY = Study("even-draws", "Even draws", "Are draws even?", "", settings, measure, findings)

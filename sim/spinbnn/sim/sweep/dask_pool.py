@@ -41,7 +41,7 @@ class DaskPool:
                 client.submit(_perform_alone, task, number, setting, pure=False): number
                 for number, setting in settings.items()
             }
-            for future in as_completed(list(numbers)):
+            for future in as_completed(list(numbers), loop=client.loop):
                 setting = settings[numbers.pop(future)]
                 try:
                     measured = future.result()

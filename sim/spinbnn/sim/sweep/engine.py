@@ -27,8 +27,8 @@ def sweep(
     threads: int = 1,
     resume: bool = True,
     progress: Progress | None = None,
-) -> Results:
-    """Run a study, or what is missing of it.
+) -> tuple[Results, int]:
+    """Run a study, or what is missing of it; return its results, and how many settings were measured now.
 
     However often it is interrupted and begun again, the results file ends with the same bytes.
 
@@ -65,16 +65,18 @@ def sweep(
             log.restart()
             Store.create(path, about, texts)
         task = Task(study.measure, options, versions(study.needs_torch), threads)
-        _measure_missing(path, dict(enumerate(settings)), task, pool, log, progress or (lambda *_: None))
-    return results_file.read(path)
+        measured = _measure_missing(
+            path, dict(enumerate(settings)), task, pool, log, progress or (lambda *_: None)
+        )
+    return results_file.read(path), measured
 
 
 def _measure_missing(
     path: Path, settings: dict[int, Setting], task: Task, pool: Pool, log: log_file.Log, progress: Progress
-) -> None:
+) -> int:
     with Store.opened(path) as store:
         if store.is_complete():
-            return
+            return 0
         done = store.finished()
         missing = {number: setting for number, setting in settings.items() if number not in done}
         commit = source_commit()
@@ -93,6 +95,7 @@ def _measure_missing(
                 progress("settings", count, len(settings))
         store.complete()
         log.write("end")
+    return len(missing)
 
 
 def _check_same(path: Path, about: dict[str, str], settings: list[str], resume: bool) -> None:
