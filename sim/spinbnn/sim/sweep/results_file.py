@@ -111,7 +111,7 @@ def read(path: Path) -> Results:
     with Store.opened(path) as store:
         done, total = len(store.finished()), len(store.settings())
         about = store.about()
-        if "complete" not in about:
+        if not store.is_complete():
             raise SweepError(
                 f"{path} is unfinished ({done} of {total} settings): go on with {about['command']} -o {path}"
             )
@@ -191,6 +191,10 @@ class Store:
     def about(self) -> dict[str, str]:
         """Return what is known of the study."""
         return dict(self._connection.execute("SELECT key, value FROM about ORDER BY key"))
+
+    def is_complete(self) -> bool:
+        """Return whether all settings are there, in their order."""
+        return "complete" in self.about()
 
     def settings(self) -> list[str]:
         """Return all settings, as JSON, in the study's order."""
