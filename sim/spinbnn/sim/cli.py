@@ -26,6 +26,7 @@ from spinbnn.sim.job_options import NETWORK_HELP, SIMULATION, JobOptions, job_op
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
+from spinbnn.sim.studies.study_cli import study
 
 # typer brings its own copy of click and exports of its errors only this one.
 _UsageError: Any = typer.BadParameter.__base__
@@ -416,3 +417,4 @@ def train(
 
 
 add_device_command(app, check_writable, print_shown)
+app.command("study")(study)
