@@ -26,6 +26,7 @@ from spinbnn.sim.job_options import NETWORK_HELP, SIMULATION, JobOptions, job_op
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
+from spinbnn.sim.report_cli import report
 from spinbnn.sim.studies.study_cli import study
 
 # typer brings its own copy of click and exports of its errors only this one.
@@ -313,6 +314,7 @@ def info(
 app.command("model")(geometry_options(job_options(model)))
 app.command("import")(geometry_options(import_model))
 app.command("export")(export_model)
+app.command("report")(report)
 
 
 @app.command()
