@@ -12,6 +12,7 @@ from spinbnn.sim.studies.uncertainty import (
     fitted_temperature,
     mutual_information,
     ranks,
+    smoothed_loss,
     softmax,
     squared_errors,
     surprise,
@@ -79,3 +80,14 @@ def test_temperature_that_is_fitted_is_that_of_the_labels():
     fitted = fitted_temperature(lambda t: float(surprise(softmax(logits, t), labels).mean()))
     assert fitted == pytest.approx(25, rel=0.05)
     assert fitted_temperature(lambda t: abs(math.log(t / 7.0))) == pytest.approx(7, rel=1e-5)
+
+
+def test_a_temperature_fitted_on_images_that_are_all_right_is_not_0():
+    logits, labels = np.array([[1.0, 0.0], [0.0, 2.0]] * 5), np.array([0, 1] * 5)
+    fitted = fitted_temperature(lambda t: smoothed_loss(softmax(logits, t), labels))
+    assert 0.1 < fitted < 1
+    even = np.full((4, 2), 0.5)
+    assert smoothed_loss(even, np.zeros(4, dtype=int)) == pytest.approx(math.log(2))
+    sure = np.array([[0.8, 0.2]])
+    expected = 2 / 3 * -math.log(0.8) + 1 / 3 * -(math.log(0.8) + math.log(0.2)) / 2
+    assert smoothed_loss(sure, np.array([0])) == pytest.approx(expected)

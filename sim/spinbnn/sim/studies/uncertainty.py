@@ -36,6 +36,17 @@ def surprise(probabilities: Floats, labels: NDArray[np.integer]) -> Floats:
     return losses
 
 
+def smoothed_loss(probabilities: Floats, labels: NDArray[np.integer]) -> float:
+    """Return the mean surprise in nats where one label of the n + 2 is any class instead.
+
+    So a temperature that is fitted stays above 0 where all of the n predictions are right (J. Platt,
+    "Probabilistic outputs for support vector machines", 1999, smooths his targets by the same share).
+    """
+    share = 1 / (len(labels) + 2)
+    of_all = -np.log(np.maximum(probabilities, _LEAST_PROBABILITY)).mean()
+    return float((1 - share) * surprise(probabilities, labels).mean() + share * of_all)
+
+
 def squared_errors(probabilities: Floats, labels: NDArray[np.integer]) -> Floats:
     """Return the sum over the classes of squared errors, float64 [n]; its mean is Brier's score, 0 to 2."""
     errors = probabilities.copy()
@@ -69,9 +80,9 @@ def mutual_information(members: Floats) -> Floats:
     """Return what the class and the choice of a member tell of each other, float64 [n] in nats.
 
     The entropy of the mean prediction without the mean entropy of the predictions: how far the members,
-    float64 [members, n, classes], disagree.
+    float64 [members, n, classes], disagree. Rounded to 1e-12, so that members which agree give 0.
     """
-    return np.asarray(entropy(members.mean(axis=0)) - entropy(members).mean(axis=0))
+    return np.round(entropy(members.mean(axis=0)) - entropy(members).mean(axis=0), 12)
 
 
 def ranks(*scores: Floats) -> list[NDArray[np.int64]]:
