@@ -14,14 +14,13 @@ from spinbnn.golden.mram import MramArray
 from spinbnn.golden.network import random_network, trace
 from spinbnn.golden.operating_point import operating_point
 from spinbnn.golden.placement import place, program_rows
-from spinbnn.sim.studies.matched_thresholds import matched_thresholds
+from spinbnn.sim.studies.one_sided_errors import matched_both_ways
 from spinbnn.sim.studies.reprogramming import (
     WAYS,
     Reprogrammed,
     complement,
     image_costs,
     stored_error_rates,
-    weight_bits,
     wrong_bits,
 )
 
@@ -42,7 +41,6 @@ def ones(network):
 
 
 def test_complement_changes_every_weight_and_no_unused_bit():
-    assert weight_bits(NETWORK) == BITS
     assert wrong_bits(NETWORK, complement(NETWORK)) == BITS
     assert complement(complement(NETWORK)).layers == NETWORK.layers
 
@@ -134,36 +132,33 @@ def test_costs_of_an_image_count_each_row_once_and_each_plane():
     assert clocks == placement.layers[0].rows * 8 + placement.layers[1].rows
 
 
-@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.0, 0.2)])
-def test_matched_thresholds_restore_the_share_of_activations(rates):
-    """With errors the mean over many drawn networks of a matched neuron's margin keeps its sign and place."""
+@pytest.mark.parametrize(("error_01", "error_10"), [(0.1, 0.1), (0.0, 0.2)])
+def test_matched_thresholds_stand_where_the_mean_sums_are(error_01, error_10):
     rng = np.random.default_rng(5)
     images = rng.integers(0, 256, (50, 100), dtype=np.uint8)
-    matched = matched_thresholds(NETWORK, *rates, images)
+    matched = matched_both_ways(NETWORK, error_01, error_10, images)
     head, intended = matched.layers[0].head, NETWORK.layers[0].head
     assert isinstance(head, Threshold)
+    assert isinstance(intended, Threshold)
     sums = np.zeros((50, 60))
     for seed in range(400):
-        weights = flip_errors(NETWORK.layers[0].weights, 100, *rates, np.random.default_rng(seed))
+        weights = flip_errors(NETWORK.layers[0].weights, 100, error_01, error_10, np.random.default_rng(seed))
         layer = replace(NETWORK.layers[0], weights=weights)
         sums += trace(replace(NETWORK, layers=(layer, *NETWORK.layers[1:])), images)[0].sums
     margin = sums.mean(axis=0) / 400 - head.values
-    expected = (1 - sum(rates)) * (trace(NETWORK, images)[0].sums.mean(axis=0) - intended.values)
-    noise = (
-        2
-        * (sum(rates) / 2 * (1 - sum(rates) / 2) * (images.astype(float) ** 2).sum(axis=1).mean() / 400)
-        ** 0.5
-    )
-    assert np.abs(margin - expected).max() < 5 * noise + 1
+    expected = (1 - error_01 - error_10) * (trace(NETWORK, images)[0].sums.mean(axis=0) - intended.values)
+    wrong = (error_01 + error_10) / 2
+    noise = 2 * (wrong * (1 - wrong) * (images.astype(float) ** 2).sum(axis=1).mean() / 400) ** 0.5
+    assert np.abs(margin - expected).max() < 5 * noise + 2
 
 
 def test_matched_thresholds_without_errors_are_the_same():
     images = np.zeros((2, 100), dtype=np.uint8)
-    assert matched_thresholds(NETWORK, 0.0, 0.0, images).layers == NETWORK.layers
+    assert matched_both_ways(NETWORK, 0.0, 0.0, images).layers == NETWORK.layers
 
 
 def test_matched_thresholds_refuse_other_networks():
     head = MultiThreshold(np.zeros((3, 60), dtype=np.int32), np.zeros(60, dtype=bool), 2, 0)
     other = replace(NETWORK, layers=(replace(NETWORK.layers[0], head=head), NETWORK.layers[1]))
-    with pytest.raises(NetworkError, match="matched thresholds need activations"):
-        matched_thresholds(other, 0.1, 0.1, np.zeros((2, 100), dtype=np.uint8))
+    with pytest.raises(NetworkError, match="shifted thresholds need activations"):
+        matched_both_ways(other, 0.0, 0.1, np.zeros((2, 100), dtype=np.uint8))

@@ -1,13 +1,13 @@
-"""Weights as random variables: does an ensemble of weak re-programmings of one network know what it knows?
+"""Weights as random variables: an ensemble of weak re-programmings of one network, and what it knows.
 
-Each member is the network as the array holds it after it was written again with weak pulses (`reprogramming`).
+Each member is the network as the array holds it after it was written anew with weak pulses (`reprogramming`).
 The probabilities of an image are the mean of the members' softmax, all at one temperature, which is fitted on
 other images. The error-free network gets a temperature in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network import Network, forward
 from spinbnn.golden.operating_point import operating_point
+from spinbnn.golden.placement import place
+from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.evaluation import seed_of, test_images
 from spinbnn.sim.studies.given_networks import TRAINING_SEEDS, given_network
-from spinbnn.sim.studies.matched_thresholds import matched_thresholds
+from spinbnn.sim.studies.one_sided_errors import matched_both_ways
+from spinbnn.sim.studies.programming import stored_bits
 from spinbnn.sim.studies.random_weights_findings import findings
-from spinbnn.sim.studies.reprogramming import Reprogrammed, image_costs, stored_error_rates, weight_bits
+from spinbnn.sim.studies.reprogramming import Member, Reprogrammed, image_costs, stored_error_rates
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
 from spinbnn.sim.studies.uncertainty import (
     Floats,
@@ -42,7 +45,7 @@ RATES = (1e-3, 3e-3, 0.01, 0.03, 0.1)
 QUICK_RATES = (1e-3, 0.01, 0.03, 0.1)
 OVERWRITTEN_RATE = 0.1
 INSIDE, OUTSIDE = "mnist", "fashion-mnist"
-RESAMPLES = 1000
+RESAMPLES = 500
 """Bootstrap samples of the images."""
 
 GEOMETRY = Geometry()
@@ -86,7 +89,7 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     network = given_network(setting, options)
     logits = _logits(network, images)
     reading_aj, reading_clocks = image_costs(network, GEOMETRY)
-    single = _scored(logits[np.newaxis], inside.labels)
+    single = first = _scored(logits[np.newaxis], inside.labels)
     members: list[Floats] = []
     programming_aj = programming_clocks = 0
     rows: list[Row] = []
@@ -97,47 +100,39 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
         if len(members) not in MEMBERS:
             continue
         scored = _scored(np.stack(members), inside.labels)
+        first = scored if len(members) == 1 else first
         rows.append(
             {
                 **setting,
                 "members": len(members),
                 "inside_images": len(inside),
                 "outside_images": len(outside),
-                "wrong_share": written.wrong_bits / weight_bits(network),
+                "wrong_share": written.wrong_bits / stored_bits(network, place(network, GEOMETRY)),
                 "programming_aj": programming_aj,
                 "programming_clocks": programming_clocks,
                 "reading_aj": len(members) * reading_aj,
                 "reading_clocks": len(members) * reading_clocks,
-                **_compared(scored, single, int(setting["seed"])),  # type: ignore[arg-type]
+                **_compared(scored, single, first, whole(setting, "seed")),
             }
         )
     return rows
 
 
-@dataclass(frozen=True)
-class _Written:
-    network: Network
-    wrong_bits: int
-    energy_aj: int
-    clocks: int
-
-
 def _members(
     setting: Setting, options: StudyOptions, network: Network, images: NDArray[np.uint8]
-) -> Iterator[_Written]:
+) -> Iterator[Member]:
     """Yield the members of a setting, one after the other."""
-    way, rate = str(setting["way"]), float(setting["write_error_rate"])  # type: ignore[arg-type]
+    way, rate = str(setting["way"]), number(setting, "write_error_rate")
     if way in ("once", "separate"):
         seeds = (setting["training_seed"],) if way == "once" else TRAINING_SEEDS
         for seed in seeds:
-            yield _Written(given_network({**setting, "training_seed": seed}, options), 0, 0, 0)
+            yield Member(given_network({**setting, "training_seed": seed}, options), 0, 0, 0)
         return
     if setting["thresholds"] == "matched":
-        network = matched_thresholds(network, *stored_error_rates(way, rate), images)
-    source = Reprogrammed(network, GEOMETRY, way, operating_point(rate), int(setting["seed"]))  # type: ignore[arg-type]
+        network = matched_both_ways(network, *stored_error_rates(way, rate), images)
+    source = Reprogrammed(network, GEOMETRY, way, operating_point(rate), whole(setting, "seed"))
     for _ in range(MEMBERS[-1]):
-        member = source.member()
-        yield _Written(member.network, member.wrong_bits, member.energy_aj, member.clocks)
+        yield source.member()
 
 
 def _logits(network: Network, images: NDArray[np.uint8]) -> Floats:
@@ -215,22 +210,30 @@ def _scored(members: Floats, labels: NDArray[np.uint8]) -> _Scored:
     )
 
 
-def _compared(ensemble: _Scored, single: _Scored, seed: int) -> dict[str, float]:
-    """Return scores, and their changes from the single network's with 95 % bootstrap intervals over images."""
+def _compared(ensemble: _Scored, single: _Scored, first: _Scored, seed: int) -> dict[str, float]:
+    """Return scores, and changes with 95 % bootstrap intervals over images.
+
+    Each ``_change`` is from the error-free network; that has no mutual information, so what its entropy tells
+    apart stands in for it. ``nll_averaging`` is from the first member alone.
+    """
+
+    def changes(inside: NDArray[np.intp], outside: NDArray[np.intp]) -> dict[str, float]:
+        got, before = ensemble.scores(inside, outside), single.scores(inside, outside)
+        before["auroc_mutual"] = before["auroc_entropy"]
+        from_single = {f"{name}_change": got[name] - before[name] for name in got}
+        alone = float(first.surprise[inside].mean())
+        return {**from_single, "nll_averaging": got["nll"] - alone}
+
     inside, outside = np.arange(len(ensemble.right)), np.arange(len(ensemble.entropy[1]))
-    got, before = ensemble.scores(inside, outside), single.scores(inside, outside)
     rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(RESAMPLES):
-        picks = rng.choice(inside, len(inside)), rng.choice(outside, len(outside))
-        one, other = ensemble.scores(*picks), single.scores(*picks)
-        drawn.append([one[name] - other[name] for name in one])
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    columns: dict[str, float] = {}
-    for index, name in enumerate(got):
-        columns[name] = got[name]
-        columns[f"{name}_change"] = got[name] - before[name]
-        columns[f"{name}_change_low"], columns[f"{name}_change_high"] = float(low[index]), float(high[index])
+    drawn = [
+        list(changes(rng.choice(inside, len(inside)), rng.choice(outside, len(outside))).values())
+        for _ in range(RESAMPLES)
+    ]
+    lows, highs = np.quantile(drawn, [0.025, 0.975], axis=0)
+    columns = ensemble.scores(inside, outside)
+    for (name, value), low, high in zip(changes(inside, outside).items(), lows, highs, strict=True):
+        columns |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return columns
 
 

@@ -128,11 +128,6 @@ def complement(network: Network) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def weight_bits(network: Network) -> int:
-    """Return the bits of all weights."""
-    return sum(layer.weights[..., 0].size * layer.sum_length for layer in network.layers)
-
-
 def wrong_bits(network: Network, stored: Network) -> int:
     """Return how many weights are stored with errors."""
     pairs = zip(network.layers, stored.layers, strict=True)

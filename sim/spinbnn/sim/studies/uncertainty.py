@@ -82,7 +82,8 @@ def mutual_information(members: Floats) -> Floats:
     The entropy of the mean prediction without the mean entropy of the predictions: how far the members,
     float64 [members, n, classes], disagree. Rounded to 1e-12, so that members which agree give 0.
     """
-    return np.round(entropy(members.mean(axis=0)) - entropy(members).mean(axis=0), 12)
+    known: Floats = entropy(members.mean(axis=0)) - entropy(members).mean(axis=0)
+    return known.round(12)
 
 
 def ranks(*scores: Floats) -> list[NDArray[np.int64]]:
