@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.sim.device_cli import add_device_command
 from spinbnn.sim.import_cli import export_model, import_model
-from spinbnn.sim.job_options import NETWORK_HELP, SIMULATION, JobOptions, job_options
+from spinbnn.sim.job_options import MATCH_HELP, NETWORK_HELP, SIMULATION, JobOptions, job_options
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
@@ -231,6 +231,9 @@ def generate(
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to write.", rich_help_panel=OUTPUT),
     ],
+    match_thresholds: Annotated[
+        float | None, typer.Option(metavar="P", help=f"{MATCH_HELP} Needs NETWORK.", show_default=False)
+    ] = None,
     injector: Annotated[
         bool,
         typer.Option(
@@ -258,9 +261,13 @@ def generate(
       spinbnn generate mnist_1024 -o build/verilog --banks 96
     """
     from spinbnn.hw.generator import generate as write
-    from spinbnn.sim.named_networks import load_named
+    from spinbnn.sim.named_networks import load_matched
 
-    network = None if network_path is None else load_named(network_path)
+    if network_path is None and match_thresholds is not None:
+        raise SpinbnnError(
+            f"--match-thresholds {match_thresholds:g} needs a network, whose thresholds it scales"
+        )
+    network = None if network_path is None else load_matched(network_path, match_thresholds)
     geometry = machine.geometry if network is None else machine.for_network(network)
     manifest = write(output_dir, geometry, network=network, injector=injector)
     if as_json:
