@@ -441,6 +441,19 @@ def test_train_takes_scikit_learn_s_digits_for_the_network_digits_alone(
     assert len(recipes) == 1
 
 
+def test_train_takes_error_rates(invoke: Invoke, recipes: list[training.Recipe]) -> None:
+    options = ("train", "--data", "digits", "--network", "sfc")
+    assert invoke(*options, "--weight-error-rate", "0.04").exit_code == 0
+    both = ("--weight-error-rate", "0.01,0.2", "--activation-error-rate", "0.05")
+    assert invoke(*options, *both).exit_code == 0
+    found = [(each.weight_error_01, each.weight_error_10, each.activation_error) for each in recipes]
+    assert found == [(0.04, 0.04, 0.0), (0.01, 0.2, 0.05)]
+    for text in ("much", "0.1,0.1,0.1", ""):
+        result = invoke(*options, "--weight-error-rate", text)
+        line = f"--weight-error-rate must be one number, or two like 0.01,0.02, not '{text}'"
+        assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")
+
+
 def test_train_ends_with_1_if_the_export_differs(invoke: Invoke, recipes: list[training.Recipe]) -> None:
     result = invoke("train", "--data", "digits", "--seed", "13", "-o", "n.npz", "--json")
     assert result.exit_code == 1

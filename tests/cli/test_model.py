@@ -136,3 +136,34 @@ def test_memory_and_images_without_labels(invoke: Invoke) -> None:
     for step in ("programming", "ageing", "scrubbing"):
         assert [line for line in lines if line.startswith(f"{step} ") and line.endswith(" rows")]
     assert "images, without labels" in Page(Path("page.html").read_text("utf-8")).texts
+
+
+def test_thresholds_are_matched_to_an_error_rate(invoke: Invoke) -> None:
+    options = ("model", "--images", "200", "--write-error-rate", "0", "--age", "0.1", "--seed", "2", "--json")
+    right = []
+    for matched in ((), ("--match-thresholds", "0.1")):
+        result = invoke(*options, *matched)
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        right.append(found["result"]["accuracies"]["golden, with these write errors"])
+    assert right[1] > right[0] + 0.05
+    assert found["network"]["source"] == "mnist_1024, thresholds matched to an error rate of 0.1"
+    result = invoke("model", "--match-thresholds", "0.5")
+    line = "an error rate that thresholds match must be from 0 to below 0.5, not 0.5"
+    assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")
+
+
+def test_generated_tables_have_the_matched_thresholds(invoke: Invoke) -> None:
+    for folder, matched in (("as_trained", ()), ("matched", ("--match-thresholds", "0.1"))):
+        result = invoke("generate", "small.npz", "-o", folder, "--geometry", "5x24", *matched)
+        assert result.exit_code == 0, result.output
+    differ = {
+        path.name
+        for path in Path("matched").iterdir()
+        if path.read_bytes() != Path("as_trained", path.name).read_bytes()
+    }
+    assert differ
+    assert not any(name.endswith((".sv", ".v")) for name in differ)
+    result = invoke("generate", "-o", "none", "--match-thresholds", "0.1")
+    line = "--match-thresholds 0.1 needs a network, whose thresholds it scales"
+    assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")

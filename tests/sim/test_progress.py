@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+import rich.console
 
 from spinbnn.sim import progress
 
@@ -34,8 +35,9 @@ def test_slow_stages_have_a_rate_a_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One in 40 s, which a rate over the last 30 s would never see."""
-    seconds = itertools.count(0, 20.0)
+    seconds = itertools.count(0, 10.0)
     monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(rich.console, "monotonic", lambda: next(seconds))
     with progress.run_progress(rate_seconds=3600) as show:
         for done in range(5):
             show("settings", done, 12)

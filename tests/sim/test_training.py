@@ -4,9 +4,8 @@ Tests marked `train` need PyTorch. Left out by default, they are run by ``make t
 is installed, by ``pytest -m train tests/sim/test_training.py``.
 """
 
-import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import count, pairwise
 from pathlib import Path
@@ -158,7 +157,7 @@ def test_a_last_layer_that_tells_nothing_apart_is_refused():
 
 def test_export_says_where_the_network_comes_from():
     metadata = export(tiny_model()).metadata
-    assert metadata["recipe"] == json.loads(json.dumps(asdict(SMALLER)))
+    assert metadata["recipe"] == SMALLER.to_dict()
     assert metadata["recipe"]["architecture"]["layers"][1]["neurons"] == 16
     assert metadata["torch"] == "none"
     assert metadata["training_data_sha256"] == "none"
@@ -218,7 +217,7 @@ def test_the_shipped_network_is_the_papers_one():
 
 def test_the_shipped_network_was_made_by_the_shipped_recipe():
     metadata = load_network(MNIST_NETWORK).metadata
-    how = asdict(MNIST_MLP)
+    how = MNIST_MLP.to_dict()
     del how["architecture"]
     assert metadata["recipe"] == how | {"hidden": [1024, 1024], "classes": 10}
     assert metadata["test_images"] == metadata["test_equal"] == 10_000

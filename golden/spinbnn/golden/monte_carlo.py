@@ -5,6 +5,7 @@ distribution of the hardware's errors (`mram`), but not its random stream: a run
 with `MramArray`, and many networks with errors are drawn here.
 """
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -147,6 +148,37 @@ def written_network(
     before = (None,) * len(network.layers) if old is None else old.layers
     layers = (_written(layer, held, rates, rng) for layer, held in zip(network.layers, before, strict=True))
     return _with(network, layers=tuple(layers))
+
+
+def flipped_network(network: Network, rates: Sequence[float], rng: np.random.Generator) -> Network:
+    """Return a network of whose stored weights some have flipped, in both directions alike.
+
+    Parameters
+    ----------
+    network : Network
+    rates : sequence of float
+        Of each layer: the probability that a stored bit is wrong.
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    OperatingPointError
+        If a rate is no probability, or there is not one for each layer.
+    """
+    if len(rates) != len(network.layers):
+        raise OperatingPointError(
+            f"error rates must be one for each of {len(network.layers)} layers, not {len(rates)}"
+        )
+    layers = (_flipped(layer, rate, rng) for layer, rate in zip(network.layers, rates, strict=True))
+    return _with(network, layers=tuple(layers))
+
+
+def _flipped(layer: Layer, rate: float, rng: np.random.Generator) -> Layer:
+    weights = flip_errors(layer.weights, layer.sum_length, rate, rate, rng)
+    if not isinstance(layer, Conv) or layer.odd_plane_weights is None:
+        return _with(layer, weights=weights)
+    odd = flip_errors(layer.odd_plane_weights, layer.sum_length, rate, rate, rng)
+    return _with(layer, weights=weights, odd_plane_weights=odd)
 
 
 def _shapes(network: Network) -> list[tuple[int, ...]]:

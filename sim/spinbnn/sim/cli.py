@@ -22,10 +22,11 @@ from typer.core import TyperGroup
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.sim.device_cli import add_device_command
 from spinbnn.sim.import_cli import export_model, import_model
-from spinbnn.sim.job_options import NETWORK_HELP, SIMULATION, JobOptions, job_options
+from spinbnn.sim.job_options import MATCH_HELP, NETWORK_HELP, SIMULATION, JobOptions, job_options
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
+from spinbnn.sim.report_cli import report
 from spinbnn.sim.studies.study_cli import study
 
 # typer brings its own copy of click and exports of its errors only this one.
@@ -232,6 +233,9 @@ def generate(
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to write.", rich_help_panel=OUTPUT),
     ],
+    match_thresholds: Annotated[
+        float | None, typer.Option(metavar="P", help=f"{MATCH_HELP} Needs NETWORK.", show_default=False)
+    ] = None,
     injector: Annotated[
         bool,
         typer.Option(
@@ -259,9 +263,13 @@ def generate(
       spinbnn generate mnist_1024 -o build/verilog --banks 96
     """
     from spinbnn.hw.generator import generate as write
-    from spinbnn.sim.named_networks import load_named
+    from spinbnn.sim.named_networks import load_matched
 
-    network = None if network_path is None else load_named(network_path)
+    if network_path is None and match_thresholds is not None:
+        raise SpinbnnError(
+            f"--match-thresholds {match_thresholds:g} needs a network, whose thresholds it scales"
+        )
+    network = None if network_path is None else load_matched(network_path, match_thresholds)
     geometry = machine.geometry if network is None else machine.for_network(network)
     manifest = write(output_dir, geometry, network=network, injector=injector)
     if as_json:
@@ -313,6 +321,7 @@ def info(
 app.command("model")(geometry_options(job_options(model)))
 app.command("import")(geometry_options(import_model))
 app.command("export")(export_model)
+app.command("report")(report)
 
 
 @app.command()
@@ -351,6 +360,18 @@ def train(
         typer.Option(metavar="N", min=1, help="Passes over the training images. Overrides the network's."),
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Overrides the network's.")] = None,
+    weight_error_rate: Annotated[
+        str,
+        typer.Option(
+            metavar="P",
+            help="Learn with this share of the stored weights wrong, drawn anew for each batch; "
+            "P,P for those of -1 and those of +1.",
+        ),
+    ] = "0",
+    activation_error_rate: Annotated[
+        float,
+        typer.Option(metavar="P", help="Learn with this share of the activations of +1 and -1 wrong."),
+    ] = 0.0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted training stopped (FILE.checkpoint).")
     ] = False,
@@ -368,6 +389,8 @@ def train(
 
       spinbnn train --data mnist --network lenet4 -o mine.npz
 
+      spinbnn train --data mnist --weight-error-rate 0.04 -o adapted.npz
+
       spinbnn train --data mnist --resume
     """
     from dataclasses import replace
@@ -383,7 +406,15 @@ def train(
     if data is None and recipe_name != "digits":
         raise SpinbnnError(f"--data must name a folder with the images to train network '{recipe_name}' on")
     data = data or digits_folder()
-    recipe = replace(recipe, epochs=epochs or recipe.epochs, seed=recipe.seed if seed is None else seed)
+    rate_01, rate_10 = _two_rates(weight_error_rate, "--weight-error-rate")
+    recipe = replace(
+        recipe,
+        epochs=epochs or recipe.epochs,
+        seed=recipe.seed if seed is None else seed,
+        weight_error_01=rate_01,
+        weight_error_10=rate_10,
+        activation_error=activation_error_rate,
+    )
     output = output or Path(f"{recipe_name}.npz")
     check_writable(output)
     test = load_split(data, "test")
@@ -414,6 +445,17 @@ def train(
         rows = [("accuracy", f"{outcome.accuracy:.2%}"), ("equal to the trained network", equal)]
         print_shown(show.named([("written", str(output)), *rows]))
     return 0 if outcome.equal == outcome.images else 1
+
+
+def _two_rates(text: str, option: str) -> tuple[float, float]:
+    """Return the numbers of ``0.01,0.02``; of one number alone, that twice."""
+    try:
+        rates = [float(part) for part in text.split(",")]
+    except ValueError:
+        rates = []
+    if len(rates) not in (1, 2):
+        raise SpinbnnError(f"{option} must be one number, or two like 0.01,0.02, not {text!r}")
+    return rates[0], rates[-1]
 
 
 add_device_command(app, check_writable, print_shown)

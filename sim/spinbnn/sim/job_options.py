@@ -31,6 +31,10 @@ SIMULATION = "Simulation"
 """Name of the panel in the help with the options of a simulation."""
 
 _SHIPPED = Path(MNIST_NETWORK.stem)
+MATCH_HELP = (
+    "Scale the thresholds for memory in which this share of the stored bits is wrong, from the one "
+    "that the network was trained with."
+)
 NETWORK_HELP = (
     f"A network file (.npz); a trained network that is shipped: {', '.join(SHIPPED_NETWORKS)}; or a preset, "
     "with random weights: xnor-alexnet, for instance."
@@ -188,6 +192,10 @@ class JobOptions:
             "--scrub", help="Then program what each row reads (corrected).", rich_help_panel=_MEMORY
         ),
     ] = False
+    match_thresholds: Annotated[
+        float | None,
+        typer.Option(metavar="P", help=MATCH_HELP, show_default=False, rich_help_panel=_MEMORY),
+    ] = None
     activation_error_rate: Annotated[
         float,
         typer.Option(
@@ -225,12 +233,15 @@ class JobOptions:
         from spinbnn.golden.operating_point import operating_point
         from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
         from spinbnn.sim.memory_plan import plan_memory
-        from spinbnn.sim.named_networks import load_named
+        from spinbnn.sim.named_networks import load_matched
         from spinbnn.sim.spec import RunJob
 
         device = self._device()
         request = self._memory()
-        network = load_named(self.network_path)
+        network = load_matched(self.network_path, self.match_thresholds)
+        source = str(self.network_path)
+        if self.match_thresholds is not None:
+            source += f", thresholds matched to an error rate of {self.match_thresholds:g}"
         shown = _load_images(self.data, self.images, network)
         how: Any = {
             "max_retries": self.max_retries,
@@ -254,7 +265,7 @@ class JobOptions:
             stalls=None if self.stalls is None else _stall_profile(self.stalls),
         )
         job = plan_memory(job, request, device, functools.partial(operating_point, **how))
-        return Plan(job, str(self.network_path), shown.source, device)
+        return Plan(job, source, shown.source, device)
 
     def _device(self) -> "DevicePoint | None":
         """Return the write pulse that is asked for, or None where there are error rates."""

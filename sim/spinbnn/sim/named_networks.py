@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spinbnn.golden.architectures import ARCHITECTURES, build_random
 from spinbnn.golden.errors import NetworkFileError
+from spinbnn.golden.matched_thresholds import matched_thresholds
 from spinbnn.golden.network import Network
 from spinbnn.golden.network_file import load_network
 from spinbnn.sim.assets import SHIPPED_NETWORKS
@@ -31,6 +32,18 @@ def load_named(path: Path) -> Network:
         return build_random(ARCHITECTURES[name], _SEED)
     names = dict.fromkeys([*SHIPPED_NETWORKS, *ARCHITECTURES])
     raise NetworkFileError(f"{path}: no such file, expected a network file or one of {', '.join(names)}")
+
+
+def load_matched(path: Path, error_rate: float | None) -> Network:
+    """Return what a name means, its thresholds matched to an error rate unless that is None.
+
+    Raises
+    ------
+    SpinbnnError
+        As `load_named` and `matched_thresholds`.
+    """
+    network = load_named(path)
+    return network if error_rate is None else matched_thresholds(network, error_rate)
 
 
 def is_random(network: Network) -> bool:

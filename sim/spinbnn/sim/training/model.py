@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,7 +97,7 @@ def export(model: TrainedModel) -> Network:
         [*hidden, _integer_logits(model.layers[-1], plans[-1].reach)],
         name=recipe.name,
         metadata={
-            "recipe": json.loads(json.dumps(asdict(recipe))),
+            "recipe": recipe.to_dict(),
             "torch": model.torch_version,
             "training_data_sha256": model.data_sha256,
         },

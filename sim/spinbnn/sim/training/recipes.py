@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from spinbnn.golden.architectures import ARCHITECTURES, Architecture, perceptron
 from spinbnn.golden.errors import SpinbnnError
+
+_ERROR_RATES = ("weight_error_01", "weight_error_10", "activation_error")
+_LATER = (*_ERROR_RATES, "stochastic_input")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,18 @@ class Recipe:
     validation_images : int
         Training images that are held out to judge a recipe by. The test images never take part in training.
     seed : int
-        Begins the one random generator that initial weights, shuffling and changes to images draw from.
+        Begins the one random generator that initial weights, shuffling, changes to images and errors draw
+        from.
+    weight_error_01, weight_error_10 : float
+        Probability that a stored -1 reads as +1, and a +1 as -1, drawn anew for each batch. Errors are of
+        stored bits (BER), in all layers. Batch normalisation learns with them, so the thresholds of the
+        network are those for memory with these error rates.
+    activation_error : float
+        Probability that an activation of +1 or -1 reads as the other one, drawn anew for each batch, while
+        training only.
+    stochastic_input : bool
+        Each pixel is drawn anew for each batch: +1 with a probability of pixel / 255, otherwise -1. For
+        networks that take images of +1 and -1.
     """
 
     name: str = "mnist_1024"
@@ -53,6 +69,10 @@ class Recipe:
     shear: float = 0.15
     validation_images: int = 0
     seed: int = 1
+    weight_error_01: float = 0.0
+    weight_error_10: float = 0.0
+    activation_error: float = 0.0
+    stochastic_input: bool = False
 
     def __post_init__(self) -> None:
         least = {"classes": 2, "epochs": 1, "batch_size": 2}
@@ -84,6 +104,33 @@ class Recipe:
                 )
         if self.seed >= 2**63:
             raise SpinbnnError(f"recipe '{self.name}': seed must be below 2^63, not {self.seed}")
+        self._check_errors()
+        if self.stochastic_input and not self.architecture.input_signed:
+            raise SpinbnnError(f"recipe '{self.name}': stochastic_input is for images of +1 and -1")
+
+    def _check_errors(self) -> None:
+        for name in _ERROR_RATES:
+            if not 0 <= getattr(self, name) < 0.5:
+                raise SpinbnnError(
+                    f"recipe '{self.name}': {name} must be a probability from 0 to below 0.5, "
+                    f"not {getattr(self, name)}"
+                )
+        layers = self.architecture.layers
+        if (self.weight_error_01 or self.weight_error_10) and any(layer.weight_bits > 1 for layer in layers):
+            raise SpinbnnError(
+                f"recipe '{self.name}': weight errors are for weights of 1 bit, not of several"
+            )
+        if self.activation_error and not all(
+            layer.activation_bits == 1 and layer.activation_signed for layer in layers[:-1]
+        ):
+            raise SpinbnnError(
+                f"recipe '{self.name}': activation errors are for activations of +1 and -1 alone"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types. What came later than networks that are there is left out unless used."""
+        how: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {name: value for name, value in how.items() if value or name not in _LATER}
 
 
 MNIST_MLP = Recipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from spinbnn.golden.architectures import LayerPlan
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.sim.datasets import Dataset, load_split
+from spinbnn.sim.training.errors import flip_signs
 from spinbnn.sim.training.model import TrainedModel
 from spinbnn.sim.training.recipes import Recipe
 from spinbnn.sim.training.torch_layers import (
@@ -110,6 +112,9 @@ def train(
 def _repeatable(torch: Any) -> Iterator[None]:
     """Compute on one thread with deterministic algorithms: with more, sums are taken in another order.
 
+    Two threads beside a busy process also take several times as long as one; networks are trained two at a
+    time instead.
+
     PyTorch would also fill memory before its operations write there, which takes a fifth of the time.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
@@ -186,11 +191,13 @@ class Run:
     def _step(self, images: Any, labels: Any) -> tuple[float, int]:
         """Learn from one batch; return its mean loss and how many were right."""
         torch, architecture = self.torch, self.recipe.architecture
-        weights = [weight.requires_grad_() for weight in self._weights()]
+        weights = [self._read(weight).requires_grad_() for weight in self._weights()]
         shown = distorted(torch, images, self.recipe, self.generator)
+        if self.recipe.stochastic_input:
+            shown = black_or_white(torch, shown, self.generator)
         pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
         x = inputs(torch, architecture, pixels, torch.float32)
-        x = logits(torch, architecture, self.layers, weights, x, True)
+        x = logits(torch, architecture, self.layers, weights, x, True, self._disturb_activations)
         loss = torch.nn.functional.cross_entropy(x, labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -209,6 +216,17 @@ class Run:
             for plan, layer in zip(self.plans, self.layers, strict=True)
         ]
 
+    def _read(self, weight: Any) -> Any:
+        """Return weights as memory with errors gives them for a batch."""
+        flip_signs(
+            self.torch, weight, self.recipe.weight_error_01, self.recipe.weight_error_10, self.generator
+        )
+        return weight
+
+    def _disturb_activations(self, signs: Any) -> None:
+        rate = self.recipe.activation_error
+        flip_signs(self.torch, signs, rate, rate, self.generator)
+
     def _validation_accuracy(self) -> float | None:
         if not len(self.validation):
             return None
@@ -221,7 +239,7 @@ class Run:
 
     def _identity(self) -> dict[str, str]:
         """Return what a checkpoint must have been made with to be gone on with."""
-        return {"recipe": str(self.recipe), "images": self.data_sha256}
+        return {"recipe": json.dumps(self.recipe.to_dict()), "images": self.data_sha256}
 
     def save(self, path: Path) -> None:
         """Write everything to a file, whole or not at all."""
@@ -278,8 +296,12 @@ class Run:
 def distorted(torch: Any, images: Any, recipe: Recipe, generator: Any) -> NDArray[np.uint8]:
     """Return images, uint8, each moved, turned, zoomed and slanted at random.
 
-    `images` is a uint8 tensor [n, rows, columns], or [n, rows, columns, channels].
+    `images` is a uint8 tensor [n, rows, columns], or [n, rows, columns, channels]. Nothing is drawn where the
+    recipe changes no image.
     """
+    if not (recipe.shift_pixels or recipe.rotation_degrees or recipe.zoom or recipe.shear):
+        same: NDArray[np.uint8] = images.numpy()
+        return same
     count, rows, columns = images.shape[:3]
     turn, zoom, shear, right, down = (torch.rand(5, count, generator=generator) * 2 - 1).unbind()
     angle = turn * math.radians(recipe.rotation_degrees)
@@ -296,3 +318,9 @@ def distorted(torch: Any, images: Any, recipe: Recipe, generator: Any) -> NDArra
     moved = functional.grid_sample(planes, grid, align_corners=False).round()
     result: NDArray[np.uint8] = moved.permute(0, 2, 3, 1).reshape(images.shape).to(torch.uint8).numpy()
     return result
+
+
+def black_or_white(torch: Any, images: NDArray[np.uint8], generator: Any) -> NDArray[np.uint8]:
+    """Return images, uint8, each pixel 255 with a probability of pixel / 255, and otherwise 0."""
+    drawn = torch.randint(0, 255, images.shape, generator=generator, dtype=torch.uint8).numpy()
+    return np.where(drawn < images, np.uint8(255), np.uint8(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,11 +97,13 @@ def logits(
     weights: Sequence[Any],
     x: Any,
     training: bool,
+    disturb: Callable[[Any], None] | None = None,
 ) -> Any:
     """Return the normalised integers of the last layer.
 
     `weights` are the layers' integers; those of `layers` are not used. In training, the mean and variance of
-    the batch normalise, and move those of the layers.
+    the batch normalise, and move those of the layers. `disturb` may change the activations that the next
+    layer reads, in place: gradients pass as if it had not.
     """
     for plan, layer, weight in zip(architecture.plan(), layers, weights, strict=True):
         x = torch.nn.functional.batch_norm(
@@ -116,6 +118,8 @@ def logits(
         )
         if layer is not layers[-1]:
             x = _activations(torch, plan.shape, x)
+            if disturb is not None:
+                disturb(x.detach())
     return x.flatten(1)
 
 
