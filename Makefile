@@ -19,7 +19,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost studies-doc train lock clean
+.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost studies-doc train study lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ studies-doc: setup ## write docs/studies.md and its figures from the results in 
 
 train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
 	$(BIN)/spinbnn train $(ARGS)
+
+study: $(TORCH_STAMP) ## repeat an experiment: make study NAME=weight-errors ARGS="--quick" (without NAME: which there are)
+	$(BIN)/spinbnn study $(or $(NAME),--list) $(ARGS)
 
 lock: ## resolve requirements.lock anew (needs uv)
 	$(call need,uv,uv (pip install uv))

@@ -13,7 +13,10 @@ from typing import Any
 
 from spinbnn.sim import cli
 from spinbnn.sim.studies import registry
-from spinbnn.sim.sweep import results_file
+from spinbnn.sim.sweep import engine, results_file
+
+COMMIT = "0123abc"
+"""What the source is said to be, which may change while tests run."""
 
 MODULES = {"even-draws": "tests.sweep.studies"}
 
@@ -51,5 +54,6 @@ POINTS = {"-": lambda: None, "in-a-transaction": die_in_a_transaction, "before-t
 
 if __name__ == "__main__":
     registry.STUDIES = MODULES
+    engine.source_commit = lambda: COMMIT  # type: ignore[attr-defined]
     POINTS[sys.argv.pop(1)]()
     cli.main()

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from typer.testing import CliRunner, Result
 from spinbnn.sim.cli import app
 from spinbnn.sim.studies import registry
 from spinbnn.sim.studies.study import StudyOptions
+from spinbnn.sim.sweep import engine
 from spinbnn.sim.sweep.engine import sweep
 from spinbnn.sim.sweep.local_pool import LocalPool
 
-from .command import MODULES
+from .command import COMMIT, MODULES
 from .studies import STUDY
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,13 @@ FOLDER = Path("build/studies/networks")
 
 Start = Callable[..., subprocess.Popen[str]]
 Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _commit() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "source_commit", lambda: COMMIT)
+        yield
 
 
 @pytest.fixture

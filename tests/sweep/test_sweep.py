@@ -1,7 +1,9 @@
 """Sweeps over processes: killed anywhere and gone on with, they give the bytes of an undisturbed one."""
 
 import os
+import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,12 +11,14 @@ import pytest
 
 from spinbnn.golden.errors import SweepError
 from spinbnn.sim.studies.study import Study
-from spinbnn.sim.sweep import results_file
+from spinbnn.sim.sweep import engine, identity, results_file
 from spinbnn.sim.sweep.engine import sweep
 from spinbnn.sim.sweep.local_pool import MOST_DEATHS, LocalPool
+from spinbnn.sim.sweep.results_file import Store
 from spinbnn.sim.sweep.worker import Task, perform
 
 from . import studies
+from .command import COMMIT
 from .conftest import Start, finished, times_measured
 from .studies import SETTINGS, STUDY, options_in
 
@@ -177,6 +181,41 @@ def test_workers_of_other_versions_are_refused(folder: Path) -> None:
     task = Task(studies.measure, options_in(folder), {"numpy": "9"})
     with pytest.raises(SweepError, match=r"must have numpy 9, as the sweep does, not \d"):
         perform(task, 0, {"rate": 0.0, "kind": "a", "seed": 0})
+
+
+def test_the_commit_is_that_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository of someone else's around an installed package says nothing of it."""
+    repository = tmp_path / "repository"
+    file = repository / "package" / "identity.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("1")
+    monkeypatch.setattr(identity, "__file__", str(file))
+    assert identity.source_commit() is None
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "empty"], check=True)
+    assert identity.source_commit() is None
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "source"], check=True)
+    commit = identity.source_commit()
+    assert commit is not None
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    file.write_text("2")
+    assert identity.source_commit() == f"{commit}+"
+
+
+def test_settings_keep_the_commit_they_were_measured_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "refuse-4").touch()
+    with pytest.raises(SweepError, match="no good"):
+        sweep(STUDY, options_in(folder, quick=True), RESULTS, LocalPool(1))
+    (folder / "refuse-4").unlink()
+    monkeypatch.setattr(engine, "source_commit", lambda: "def")
+    results, _ = sweep(STUDY, options_in(folder, quick=True), RESULTS, LocalPool(1))
+    assert results.about["commit"] == f"{COMMIT}, def"
+    with Store.opened(RESULTS) as store:
+        assert list(store.finished().values()) == [COMMIT] * 4 + ["def"] * 2
 
 
 def test_files_that_are_not_ours_are_left_alone(folder: Path) -> None:
