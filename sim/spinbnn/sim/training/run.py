@@ -262,6 +262,8 @@ class Run:
         torch, architecture = self.torch, self.recipe.architecture
         weights = [self._read(weight).requires_grad_() for weight in self._weights()]
         shown = distorted(torch, images, self.recipe, self.generator)
+        if self.recipe.stochastic_input:
+            shown = black_or_white(torch, shown, self.generator)
         pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
         x = inputs(torch, architecture, pixels, torch.float32)
         disturb = self._disturb_activations if self.recipe.activation_error else None
@@ -402,3 +404,9 @@ def distorted(torch: Any, images: Any, recipe: Recipe, generator: Any) -> NDArra
     moved = functional.grid_sample(planes, grid, align_corners=False).round()
     result: NDArray[np.uint8] = moved.permute(0, 2, 3, 1).reshape(images.shape).to(torch.uint8).numpy()
     return result
+
+
+def black_or_white(torch: Any, images: NDArray[np.uint8], generator: Any) -> NDArray[np.uint8]:
+    """Return images, uint8, each pixel 255 with a probability of pixel / 255, and otherwise 0."""
+    drawn = torch.randint(0, 255, images.shape, generator=generator, dtype=torch.uint8).numpy()
+    return np.where(drawn < images, np.uint8(255), np.uint8(0))
