@@ -114,6 +114,19 @@ def test_rows_that_do_not_fit_leave_nothing_behind(tmp_path: Path, rows: Sequenc
         assert store.finished() == {0: None}
 
 
+def test_what_was_refused_is_forgotten(tmp_path: Path) -> None:
+    """Neither its names nor its kinds are asked of what comes after it."""
+    Store.create(tmp_path / "a.sqlite", ABOUT, SETTINGS)
+    with Store.opened(tmp_path / "a.sqlite") as store:
+        with pytest.raises(SweepError, match="must have the names a"):
+            store.add(0, [{"a": 1}, {"b": 1}], None)
+        store.add(0, [{"c": None}], None)
+        with pytest.raises(SweepError, match="c must have one kind"):
+            store.add(1, [{"c": 1}, {"c": "text"}], None)
+        store.add(1, [{"c": "text"}], None)
+        assert store.rows() == [{"c": None}, {"c": "text"}]
+
+
 def test_a_column_of_the_file_itself_is_refused(tmp_path: Path) -> None:
     Store.create(tmp_path / "a.sqlite", ABOUT, SETTINGS)
     with Store.opened(tmp_path / "a.sqlite") as store:
