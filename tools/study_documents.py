@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from spinbnn.sim.report import write_whole
 from spinbnn.sim.studies.registry import STUDIES
-from spinbnn.sim.studies.study import Table
+from spinbnn.sim.studies.study import AGREEMENT, Table
 from spinbnn.sim.study_pictures import caption, draw
-from spinbnn.sim.study_report import AGREEMENT, StudyReport, load, numeric_columns
+from spinbnn.sim.study_report import StudyReport, load, numeric_columns
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -122,9 +122,11 @@ def _row(cells: Sequence[str]) -> str:
 
 def _text(text: str) -> str:
     """Return text in which Markdown sees no marks of its own."""
-    for mark, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*"), ("\n", " ")):
-        text = text.replace(mark, instead)
-    return text
+    text = text.replace("\n", " ").replace("|", "\\|")
+    pieces = text.split("`")  # every other one is code, in which only | is a mark
+    for mark, instead in (("&", "&amp;"), ("<", "&lt;"), ("*", "\\*")):
+        pieces[::2] = [piece.replace(mark, instead) for piece in pieces[::2]]
+    return "`".join(pieces)
 
 
 def _figure(report: StudyReport, number: int) -> str:

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from spinbnn.golden.errors import SweepError
 from spinbnn.sim.studies.registry import load_study
-from spinbnn.sim.studies.study import Findings, Study, Table
+from spinbnn.sim.studies.study import AGREEMENT, Findings, Study, Table
 from spinbnn.sim.study_pictures import caption, draw
 from spinbnn.sim.sweep import results_file
 from spinbnn.sim.sweep.results_file import Results
 
-AGREEMENT: Mapping[bool | None, str] = {True: "yes", False: "no", None: "cannot tell"}
-"""Words for whether a measurement agrees with a paper."""
-
 _AGREEMENT_CLASS: Mapping[bool | None, str] = {True: "good", False: "bad", None: "untold"}
 _NUMBER = re.compile(r"[<>≤≥≈~±+−-]?\s?\d[\d.,]*(e[+−-]?\d+)?(?=$|[\s%(±×\u2013])|[\u2013-]?$")
+_CODE = re.compile(r"`([^`]+)`")
 _MOST_SEEDS = 12
 
 
@@ -121,6 +120,7 @@ def to_html(reports: Sequence[StudyReport], command: str) -> str:
     environment = Environment(
         loader=PackageLoader("spinbnn.sim"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["prose"] = _prose
     return environment.get_template("study.html").render(
         reports=reports,
         agreement=AGREEMENT,
@@ -141,8 +141,13 @@ def _seeds(results: Results) -> Iterator[tuple[str, str]]:
         values = sorted(value for value in found if isinstance(value, int))
         if len(values) > _MOST_SEEDS:
             yield name, f"{len(values):,} from {values[0]} to {values[-1]}"
-        else:
+        elif values:
             yield name, ", ".join(map(str, values))
+
+
+def _prose(text: str) -> Markup:
+    """Return text with `names of code` as such."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _hashes(parts: Mapping[str, str]) -> str:

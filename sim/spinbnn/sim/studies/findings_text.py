@@ -10,10 +10,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from spinbnn.sim import show
-from spinbnn.sim.studies.study import Findings, Study, Verdict
+from spinbnn.sim.studies.study import AGREEMENT, Findings, Study, Verdict
 from spinbnn.sim.sweep.results_file import Results
-
-_AGREES = {True: "yes", False: "no", None: "cannot tell"}
 
 
 def to_text(study: Study, results: Results, findings: Findings) -> RenderableType:
@@ -66,7 +64,7 @@ def _claim(verdict: Verdict) -> list[RenderableType]:
     rows = [
         ("paper", verdict.paper or "no number"),
         ("here", verdict.ours),
-        ("agrees", _AGREES[verdict.agrees]),
+        ("agrees", AGREEMENT[verdict.agrees]),
         ("why", verdict.why),
     ]
     return [
