@@ -86,7 +86,8 @@ class _Grid:
         return [number(row, name) for row in self._rows[training, test, thresholds]]
 
     def accuracy(self, training: float, test: float, thresholds: str) -> Interval:
-        return mean(self.values(training, test, thresholds, "accuracy"))
+        found = mean(self.values(training, test, thresholds, "accuracy"))
+        return Interval(found.value, max(0.0, found.low), min(1.0, found.high))
 
     def loss(self, training: float, test: float, thresholds: str) -> Interval:
         """Return the accuracy lost against the same network without errors, with thresholds for none."""
@@ -282,7 +283,7 @@ def _chart(grid: _Grid, thresholds: str) -> Chart:
 
 def _in_percent(along: Sequence[tuple[float, Interval]]) -> Iterator[tuple[float, float, float]]:
     for test, value in along:
-        yield test, 100 * max(0.0, value.low), 100 * min(1.0, value.high)
+        yield test, 100 * value.low, 100 * value.high
 
 
 def _above_zero(interval: Interval) -> bool | None:
