@@ -19,7 +19,7 @@ PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost train lock clean
+.PHONY: help setup run test test-long test-train test-interop mutants lint verilog waves bench scale cost studies-doc train study lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ test: setup ## the tests, on Verilator and Icarus; JUnit XML in build/junit.xml
 
 test-long: setup ## the tests that take minutes; JUnit XML in build/junit-long.xml
 	$(warn_without_icarus)
+	$(get_browser)
 	$(PYTEST) -m "long and not train and not interop" --junitxml=build/junit-long.xml $(ARGS)
 
 test-train: $(TORCH_STAMP) ## the tests that need PyTorch; JUnit XML in build/junit-train.xml
@@ -67,8 +68,14 @@ scale: setup ## how cost grows with machine, network and images: writes docs/sca
 cost: setup ## what each option costs in logic: writes docs/option_cost.md (Yosys; some 20 minutes)
 	$(BIN)/python tools/option_cost.py
 
+studies-doc: setup ## write docs/studies.md and its figures from the results in docs/results
+	$(BIN)/python tools/study_documents.py
+
 train: $(TORCH_STAMP) ## train the shipped network anew (PyTorch, CPU)
 	$(BIN)/spinbnn train $(ARGS)
+
+study: $(TORCH_STAMP) ## repeat an experiment: make study NAME=weight-errors ARGS="--quick" (without NAME: which there are)
+	$(BIN)/spinbnn study $(or $(NAME),--list) $(ARGS)
 
 lock: ## resolve requirements.lock anew (needs uv)
 	$(call need,uv,uv (pip install uv))
@@ -111,6 +118,11 @@ $(call need,make,GNU make under the name make (Debian: apt-get install make))
 $(call need,perl,perl (Debian: apt-get install perl))
 $(call need,git,git (Debian: apt-get install git))
 endef
+
+# Pages are looked at in Chromium. Without one the tests fail, unless SPINBNN_BROWSER=none leaves them out.
+get_browser = $(if $(filter none,$(SPINBNN_BROWSER)),\
+    @echo "WARNING: the browser's tests are left out (SPINBNN_BROWSER=none)" >&2,\
+    $(if $(SPINBNN_BROWSER),,@sh tools/system_packages.sh $(BIN)/python browser))
 
 warn_without_icarus = $(if $(filter icarus,$(SPINBNN_SIMULATORS)),,\
     @echo "WARNING: the Icarus tests are left out (SPINBNN_SIMULATORS=$(SPINBNN_SIMULATORS)): install iverilog to run them" >&2)

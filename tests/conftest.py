@@ -1,7 +1,8 @@
-"""What all tests share: the simulators they run on.
+"""What all tests share: the simulators they run on, and the browser.
 
 ``SPINBNN_SIMULATORS`` names them, separated by blanks. Unset, it is both; tests of a missing one then fail.
-A test of one that is not named is deselected, and the header says so: nothing is skipped silently.
+``SPINBNN_BROWSER`` names the program of a Chromium; unset, it is looked for, and "none" leaves its tests out.
+What is left out is deselected, and the header says so: nothing is skipped silently.
 """
 
 import os
@@ -15,6 +16,7 @@ os.environ.setdefault("SPINBNN_THREADS", "1")  # the same of our kernels
 
 SIMULATORS = ("verilator", "icarus")
 WANTED = tuple(os.environ.get("SPINBNN_SIMULATORS", " ".join(SIMULATORS)).split())
+BROWSER_WANTED = os.environ.get("SPINBNN_BROWSER") != "none"
 
 
 def pytest_configure() -> None:
@@ -24,11 +26,14 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     left_out = [name for name in SIMULATORS if name not in WANTED]
+    left_out += [] if BROWSER_WANTED else ["browser"]
     return f"simulators: {' '.join(WANTED)}" + "".join(f"; {name} TESTS ARE LEFT OUT" for name in left_out)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def runs(item: pytest.Item) -> bool:
+        if item.get_closest_marker("browser") and not BROWSER_WANTED:
+            return False
         return all(name in WANTED for name in SIMULATORS if item.get_closest_marker(name))
 
     left_out = [item for item in items if not runs(item)]

@@ -20,7 +20,11 @@ from .conftest import Invoke
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("guide", "import", "mram"))]
-TEXTS = [*DOCUMENTS, *(ROOT / "docs" / f"{name}.md" for name in ("index", "networks")), ROOT / "CHANGELOG.md"]
+TEXTS = [
+    *DOCUMENTS,
+    *(ROOT / "docs" / f"{name}.md" for name in ("index", "networks", "studies")),
+    ROOT / "CHANGELOG.md",
+]
 
 # What differs from one machine or moment to the next.
 VARYING = [

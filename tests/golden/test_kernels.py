@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,40 @@ def test_any_number_of_threads_gives_the_same(
     monkeypatch.setenv("SPINBNN_KERNELS", "compiled")
     monkeypatch.setenv("SPINBNN_THREADS", threads)
     assert np.array_equal(forward(network, x), want)
+
+
+def hidden_layer() -> tuple[Layer, Any, Any]:
+    """Return a layer, images that take several blocks, and their codes."""
+    rng = np.random.default_rng(5)
+    head = Threshold(rng.integers(-20, 21, 100), rng.integers(0, 2, 100) == 1)
+    layer = Dense("dense", pack(rng.integers(0, 2, (100, 700), dtype=np.uint8)), 700, head)
+    x = rng.integers(0, 2, (500, 700), dtype=np.uint8)
+    return layer, x, layer_outputs(layer, 1, "bipolar", x)[1]
+
+
+def test_callers_on_several_threads_get_what_they_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINBNN_THREADS", "3")
+    layer, x, codes = hidden_layer()
+    kernel = kernels.Kernel(layer, 1, "bipolar")
+    starts = [int(start) for start in np.random.default_rng(6).integers(0, 400, 200)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda start: kernel(x[start:], keep_sums=False)[1], starts))
+    for start, of_start in zip(starts, found, strict=True):
+        assert np.array_equal(of_start, codes[start:])
+
+
+def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINBNN_THREADS", "2")
+    layer, x, codes = hidden_layer()
+    kernel = kernels.Kernel(layer, 1, "bipolar")
+    kernel(x)  # the parent's threads live
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: that is the point
+        child = os.fork()
+    if not child:
+        right = np.array_equal(kernel(x, keep_sums=False)[1], codes)
+        os._exit(0 if right and len(list(Path("/proc/self/task").iterdir())) == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize(("width", "channels", "kernel"), [(150, 1, 67), (97, 3, 30), (30, 2, 1), (32, 5, 3)])

@@ -8,7 +8,13 @@ import pytest
 from spinbnn.golden.encoding import pack, unpack
 from spinbnn.golden.errors import NetworkError, OperatingPointError
 from spinbnn.golden.layers import Conv, Threshold
-from spinbnn.golden.monte_carlo import error_positions, flip_errors, write_errors, written_network
+from spinbnn.golden.monte_carlo import (
+    error_positions,
+    flip_errors,
+    flipped_network,
+    write_errors,
+    written_network,
+)
 from spinbnn.golden.network import Network, random_network
 from spinbnn.golden.operating_point import UINT32_MAX, operating_point
 from tests.golden.test_write_errors import binomial_interval
@@ -153,3 +159,18 @@ def test_what_cannot_be_drawn() -> None:
         written_network(network, classes, generator())
     with pytest.raises(NetworkError, match="must have the shapes of network 'random-70-10'"):
         written_network(network, operating_point(0.1), generator(), random_network([71, 9]))
+
+
+def test_each_layer_of_a_network_flips_at_its_own_rate() -> None:
+    network = random_network((2003, 1000, 500), seed=4)
+    flipped = flipped_network(network, (0.01, 0.0), generator())
+    cells = 1000 * 2003
+    wrong = int(np.bitwise_count(flipped.layers[0].weights ^ network.layers[0].weights).sum())
+    assert within(wrong, cells, 0.01)
+    assert np.array_equal(flipped.layers[1].weights, network.layers[1].weights)
+    everything = flipped_network(network, (1.0, 1.0), generator())
+    assert np.array_equal(
+        unpack(everything.layers[1].weights, 1000), 1 - unpack(network.layers[1].weights, 1000)
+    )
+    with pytest.raises(OperatingPointError, match="one for each of 2 layers, not 1"):
+        flipped_network(network, (0.1,), generator())

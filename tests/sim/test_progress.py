@@ -1,9 +1,11 @@
 """What a run says of how far it is where there is no terminal."""
 
 import itertools
+import re
 import time
 
 import pytest
+import rich.console
 
 from spinbnn.sim import progress
 
@@ -27,3 +29,17 @@ def test_lines_say_the_rate_and_the_time_left(
         assert " of 1,000" in line
     assert " a second, " in lines[-1]
     assert lines[-1].endswith(" s left")
+
+
+def test_slow_stages_have_a_rate_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in 40 s, which a rate over the last 30 s would never see."""
+    seconds = itertools.count(0, 10.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(rich.console, "monotonic", lambda: next(seconds))
+    with progress.run_progress(rate_seconds=3600) as show:
+        for done in range(5):
+            show("settings", done, 12)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"spinbnn: settings 4 of 12, [0-9]+\.[0-9] a minute, [0-9]+ s left", last)

@@ -39,3 +39,7 @@ class PulseError(SpinbnnError):
 
 class KernelError(SpinbnnError):
     """Compiled kernels that are asked for and cannot be built, or an impossible choice of them."""
+
+
+class SweepError(SpinbnnError):
+    """A results file that cannot be used, or a sweep that cannot go on."""

@@ -7,18 +7,25 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #if defined(__AVX512BW__) || defined(__AVX512VPOPCNTDQ__)
 #include <immintrin.h>
 #endif
-#if defined(__AMX_INT8__) && defined(__AVX512BW__) && defined(__linux__)
+#if defined(__AMX_INT8__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__linux__)
 #define TILES
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace {
@@ -26,6 +33,7 @@ namespace {
 constexpr int64_t LANES = 16;  // neurons side by side
 constexpr int64_t ROWS = 8;    // windows that meet a vector of weights at once: their sums fill half the registers
 constexpr int64_t BLOCK = 64;  // windows that stay in the first-level cache while all weights pass by
+constexpr int64_t TILE_BLOCK = 32;  // the same as bytes
 
 using Vector = uint32_t __attribute__((vector_size(4 * LANES)));
 
@@ -112,7 +120,8 @@ inline void copy_bits(uint64_t *to, int64_t to_bit, const uint64_t *from, int64_
 // What a thread needs to compute image after image.
 struct Worker {
     const Layer &l;
-    const int64_t positions, outputs, length, words, slices;
+    const int64_t positions, outputs, length, words, slices, block_windows;
+    const bool straight;
     const int64_t row_codes, row_words, padded_height, blocks, chunks, stride;
     const uint8_t *map = nullptr;       // [y][x][channel]
     std::vector<uint8_t> padded;
@@ -123,13 +132,16 @@ struct Worker {
     std::vector<int32_t> integers, pooled;
     std::vector<int8_t> activations;
 
-    Worker(const Layer &layer, int64_t images)
+    // At most `images` at a time. The caller may have room for their sums, or all codes come straight from corners.
+    Worker(const Layer &layer, int64_t images, bool caller_has_room, bool straight_codes)
         : l(layer),
           positions(l.sum_height * l.sum_width),
           outputs(l.out_height * l.out_width),
           length(l.kernel_height * l.kernel_width * l.channels),
           words((length + 31) / 32),
           slices((length + 63) / 64),
+          block_windows(l.byte_weights ? TILE_BLOCK : BLOCK),
+          straight(straight_codes),
           row_codes((l.left + l.width + l.right) * l.channels),
           row_words((row_codes + 63) / 64),
           padded_height(l.top + l.height + l.bottom),
@@ -140,10 +152,12 @@ struct Worker {
           rows(l.byte_weights ? 0 : l.planes * padded_height * row_words + 1),
           windows(l.byte_weights ? 0 : BLOCK * l.planes * slices + 1),
           interleaved(l.byte_weights ? 0 : BLOCK * l.planes * words),
-          byte_windows(l.byte_weights ? BLOCK * stride : 0),
-          integers(images * positions * l.neurons),
-          pooled(images * outputs * l.neurons),
-          activations(positions * l.neurons) {}
+          byte_windows(l.byte_weights ? TILE_BLOCK * stride : 0),
+          integers(straight || (caller_has_room && !pooled_first()) ? 0 : images * positions * l.neurons),
+          pooled(caller_has_room || !pooled_first() ? 0 : images * outputs * l.neurons),
+          activations(l.pooling == OR ? positions * l.neurons : 0) {}
+
+    bool pooled_first() const { return l.pooling == MAX || l.pooling == SUM; }
 
     // Let `map` be the padded map of an image, its codes ready to be packed or multiplied.
     void pad(const uint8_t *x) {
@@ -237,40 +251,49 @@ struct Worker {
     }
 
 #ifdef TILES
-    // The same in tiles of 16 windows or 16 neurons: two of each at a time, whose sums are four tiles.
-    void byte_sums(int64_t begin, int64_t count, int32_t *sums) {
+    // The same in tiles of 16 windows or 16 neurons: two of each at a time, a corner, whose sums are four tiles. They
+    // are kept, or only the codes that come straight from them.
+    void byte_sums(int64_t begin, int64_t count, int32_t *sums, int8_t *codes) const {
+        const int64_t first = l.base_of_positions ? begin % positions : 0;
+        const int64_t step = l.base_of_positions ? 64 * blocks : 0;
+        const bool one_image = !l.base_of_positions || first + TILE_BLOCK <= positions;
         for (int64_t block = 0; block < blocks; block += 2)
-            for (int64_t i = 0; i < count; i += 32) {
-                const int64_t first = l.base_of_positions ? (begin + i) % positions : 0;
-                const int64_t step = l.base_of_positions ? 64 * blocks : 0;
-                const bool one_image = !l.base_of_positions || first + 32 <= positions;
-                if (one_image && count - i >= 32 && l.neurons - block * LANES >= 32)
-                    corner(i, block, (const char *)l.base + first * step + block * 64, step, 64,
-                           sums + (begin + i) * l.neurons + block * LANES, l.neurons);
-                else
-                    part_of_corner(begin, i, block, count - i, sums);
+            if (one_image && count == TILE_BLOCK && l.neurons - block * LANES >= 2 * LANES) {
+                const int64_t to = begin * l.neurons + block * LANES;
+                const char *bases = (const char *)l.base + first * step + block * 64;
+                if (!straight) {
+                    corner(block, bases, step, 64, sums + to, l.neurons);
+                    continue;
+                }
+                Vector buffer[TILE_BLOCK][2];
+                corner(block, bases, step, 64, (int32_t *)buffer, 2 * LANES);
+                activate_corner(buffer, block * LANES, codes + to);
+            } else {
+                part_of_corner(begin, block, count, sums, codes);
             }
     }
 
-    // The sums of 32 windows and 32 neurons. The bases of a window are `base_step` bytes behind those of the one
-    // before, and those of the second 16 neurons `base_half` bytes behind the first; `to` has rows of `row` sums.
-    void corner(int64_t i, int64_t block, const char *base, int64_t base_step, int64_t base_half, int32_t *to,
+    // The sums of a block of windows and 32 neurons. The bases of a window are `base_step` bytes behind those of the
+    // one before, and those of the second 16 neurons `base_half` bytes behind the first; `to` has rows of `row` sums.
+    //
+    // Weights are loaded as what is not met again soon: so they do not drive the windows out of the first-level cache.
+    void corner(int64_t block, const char *base, int64_t base_step, int64_t base_half, int32_t *to,
                 int64_t row) const {
         asm volatile("" ::: "memory");  // the compiler does not see that loads of tiles read memory
         _tile_loadd(0, base, base_step);
         _tile_loadd(1, base + base_half, base_step);
         _tile_loadd(2, base + 16 * base_step, base_step);
         _tile_loadd(3, base + 16 * base_step + base_half, base_step);
-        const auto *x = (const uint8_t *)&byte_windows[i * stride];
+        const auto *x = (const uint8_t *)byte_windows.data();
         const int64_t step = 64 * stride;
         const int8_t *w = l.byte_weights + block * chunks * 1024;
         for (int64_t k = 0; k < chunks; k++, x += 64, w += 1024) {
+            _tile_stream_loadd(6, w, 64);
+            _tile_stream_loadd(7, w + chunks * 1024, 64);
             _tile_loadd(4, x, step);
-            _tile_loadd(6, w, 64);
-            _tile_loadd(7, w + chunks * 1024, 64);
-            _tile_loadd(5, x + 16 * step, step);
             _tile_dpbusd(0, 4, 6);
             _tile_dpbusd(1, 4, 7);
+            _tile_loadd(5, x + 16 * step, step);
             _tile_dpbusd(2, 5, 6);
             _tile_dpbusd(3, 5, 7);
         }
@@ -280,25 +303,43 @@ struct Worker {
         _tile_stored(3, to + 16 * row + 16, 4 * row);
     }
 
-    void part_of_corner(int64_t begin, int64_t i, int64_t block, int64_t count, int32_t *sums) const {
-        Vector buffer[32][2];
+    void activate_corner(const Vector (*sums)[2], int64_t neuron, int8_t *to) const {
+        const __m512i first = _mm512_loadu_si512(l.threshold + neuron);
+        const __m512i second = _mm512_loadu_si512(l.threshold + neuron + LANES);
+        const __m256i flipped = _mm256_loadu_si256((const __m256i *)(l.flip + neuron));
+        const __mmask32 flip = _mm256_test_epi8_mask(flipped, flipped);
+        const __m256i low = _mm256_set1_epi8((char)l.low), high = _mm256_set1_epi8((char)(l.low + 1));
+        for (int64_t r = 0; r < TILE_BLOCK; r++) {
+            const __mmask32 left = _mm512_cmpge_epi32_mask((__m512i)sums[r][0], first);
+            const __mmask32 right = _mm512_cmpge_epi32_mask((__m512i)sums[r][1], second);
+            const __mmask32 ones = (left | right << LANES) ^ flip;
+            _mm256_storeu_si256((__m256i *)(to + r * l.neurons), _mm256_mask_blend_epi8(ones, low, high));
+        }
+    }
+
+    void part_of_corner(int64_t begin, int64_t block, int64_t count, int32_t *sums, int8_t *codes) const {
+        Vector buffer[TILE_BLOCK][2];
         const int64_t pair = std::min<int64_t>(2, blocks - block);
-        count = std::min<int64_t>(32, count);
         for (int64_t r = 0; r < count; r++)
-            for (int64_t c = 0; c < pair; c++) buffer[r][c] = base(begin + i + r, block + c);
-        corner(i, block, (const char *)buffer, 128, 64, (int32_t *)buffer, 32);
+            for (int64_t c = 0; c < pair; c++) buffer[r][c] = base(begin + r, block + c);
+        corner(block, (const char *)buffer, 128, 64, (int32_t *)buffer, 32);
+        const int64_t room = std::min(pair * LANES, l.neurons - block * LANES);
         for (int64_t r = 0; r < count; r++)
-            for (int64_t c = 0; c < pair; c++) keep(buffer[r][c], begin + i + r, block + c, sums);
+            if (straight)
+                activate_bits((int32_t *)buffer[r], l.threshold + block * LANES, l.flip + block * LANES,
+                              codes + (begin + r) * l.neurons + block * LANES, room, (int8_t)l.low);
+            else
+                for (int64_t c = 0; c < pair; c++) keep(buffer[r][c], begin + r, block + c, sums);
     }
 #else
-    void byte_sums(int64_t, int64_t, int32_t *) {}
+    void byte_sums(int64_t, int64_t, int32_t *, int8_t *) const {}
 #endif
 
-    void all_sums(int64_t images, const uint8_t *x, int32_t *sums) {
+    void all_sums(int64_t images, const uint8_t *x, int32_t *sums, int8_t *codes) {
         int64_t begin = 0, count = 0;
         auto finish = [&] {
             if (l.byte_weights)
-                byte_sums(begin, count, sums);
+                byte_sums(begin, count, sums, codes);
             else
                 packed_sums(begin, count, sums);
             begin += count;
@@ -309,7 +350,7 @@ struct Worker {
             if (!l.byte_weights) pack();
             for (int64_t position = 0; position < positions; position++) {
                 unfold(position, count);
-                if (++count == BLOCK) finish();
+                if (++count == block_windows) finish();
             }
         }
         if (count) finish();
@@ -361,14 +402,13 @@ struct Worker {
 
     // Compute some images; `residual`, `sums` and `bits` may be null.
     void run(int64_t images, const uint8_t *x, const int32_t *residual, int32_t *sums, uint8_t *bits) {
-        const bool pooled_first = l.pooling == MAX || l.pooling == SUM;
-        const int64_t pixels = pooled_first ? outputs : positions;
-        int32_t *result = sums ? sums : pooled_first ? pooled.data() : integers.data();
-        int32_t *formed = pooled_first ? integers.data() : result;
-        all_sums(images, x, formed);
+        const int64_t pixels = pooled_first() ? outputs : positions;
+        int32_t *result = sums ? sums : pooled_first() ? pooled.data() : integers.data();
+        int32_t *formed = pooled_first() ? integers.data() : result;
+        all_sums(images, x, formed, (int8_t *)bits);
         if (l.relu)
             for (int64_t i = 0; i < images * positions * l.neurons; i++) formed[i] = std::max(formed[i], 0);
-        if (pooled_first)
+        if (pooled_first())
             for (int64_t image = 0; image < images; image++)
                 pool(formed + image * positions * l.neurons, result + image * outputs * l.neurons);
         if (residual)
@@ -376,7 +416,7 @@ struct Worker {
         if (!bits) return;
         for (int64_t image = 0; image < images; image++) {
             auto *to = (int8_t *)bits + image * outputs * l.neurons;
-            activate(result + image * pixels * l.neurons, pixels, l.pooling == OR ? activations.data() : to);
+            if (!straight) activate(result + image * pixels * l.neurons, pixels, l.pooling == OR ? activations.data() : to);
             if (l.pooling == OR) pool(activations.data(), to);
             if (l.low)  // negative numbers, in two's complement
                 for (int64_t i = 0, count = outputs * l.neurons, mask = l.mask; i < count; i++) to[i] &= (int8_t)mask;
@@ -407,6 +447,87 @@ struct Tiles {
     Tiles() {}
     static bool permitted() { return false; }
 #endif
+};
+
+// Threads that live on and help who calls: to start one, and its first use of tiles, take as long as many a call.
+class Helpers {
+    static constexpr std::chrono::microseconds WATCH{300};  // how long one looks for the next call before it sleeps
+
+    struct Helper {
+        std::thread thread;
+        std::atomic<int> processor{-1};  // where it was last
+    };
+
+    const pid_t process = getpid();
+    std::mutex calls;
+    std::atomic<uint64_t> call{0};   // its number
+    std::atomic<int64_t> places{0};  // how many may still join it
+    std::atomic<int64_t> inside{0};  // how many try to, or have and are not done
+    const std::function<void()> *task = nullptr;
+    std::vector<std::unique_ptr<Helper>> helpers;
+
+    void live(Helper &self) {
+        for (uint64_t seen = 0;; seen = call) {
+            const auto until = std::chrono::steady_clock::now() + WATCH;
+            while (call == seen && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+            call.wait(seen);
+            inside++;
+            if (places.fetch_sub(1) > 0) {
+                self.processor = sched_getcpu();
+                (*task)();
+            }
+            inside--;
+        }
+    }
+
+    void open(int64_t count, const std::function<void()> &work) {
+        while ((int64_t)helpers.size() < count) {
+            helpers.push_back(std::make_unique<Helper>());
+            Helper &helper = *helpers.back();
+            helper.thread = std::thread([this, &helper] { live(helper); });
+        }
+        for (auto &helper : helpers)
+            if (helper->processor == sched_getcpu()) send_away(*helper);
+        task = &work;
+        places = count;
+        call++;
+        call.notify_all();
+    }
+
+    void close() {
+        places = 0;
+        while (inside) std::this_thread::yield();
+    }
+
+    // Let a helper run anywhere but here. On machines whose processors share no cache Linux wakes a thread where it
+    // slept: it would wait for its caller to be done, beside an idle processor.
+    static void send_away(Helper &helper) {
+        cpu_set_t elsewhere;
+        if (sched_getaffinity(0, sizeof elsewhere, &elsewhere)) return;
+        CPU_CLR(sched_getcpu(), &elsewhere);
+        if (CPU_COUNT(&elsewhere)) pthread_setaffinity_np(helper.thread.native_handle(), sizeof elsewhere, &elsewhere);
+    }
+
+public:
+    // Return those of this process: a forked one has none of its parent's threads. They are never taken down, as they
+    // may outlive all that the end of a process takes down.
+    static Helpers &here() {
+        static Helpers *helpers = nullptr;
+        static std::mutex creation;
+        const std::lock_guard<std::mutex> lock(creation);
+        if (!helpers || helpers->process != getpid()) helpers = new Helpers;
+        return *helpers;
+    }
+
+    // Work on this thread and on up to `count` others; what is called shares the work out. Who comes too late to join
+    // is not waited for. Who calls while another call is under way finds all processors busy, and works alone.
+    void help(int64_t count, const std::function<void()> &work) {
+        const std::unique_lock<std::mutex> turn(calls, std::try_to_lock);
+        if (!turn || !count) return work();
+        open(count, work);
+        work();
+        close();
+    }
 };
 
 }  // namespace
@@ -458,21 +579,20 @@ void spinbnn_layer(const Layer *layer, int64_t images, const uint8_t *x, const i
     const bool pooled_first = l.pooling == MAX || l.pooling == SUM;
     const int64_t integers = (pooled_first ? outputs : positions) * l.neurons;
     const int64_t inputs = l.height * l.width * l.channels;
+    const bool straight = l.byte_weights && bits && !sums && !residual && !l.relu && l.thresholds == 1 && !l.pooling;
     const int64_t fair = (images + threads - 1) / threads;  // or a small batch would be one thread's
-    const int64_t step = std::max<int64_t>(1, std::min(BLOCK / positions, (fair + ROWS - 1) / ROWS * ROWS));
+    const int64_t block = l.byte_weights ? TILE_BLOCK : BLOCK;
+    const int64_t step = std::max<int64_t>(1, std::min(block / positions, (fair + ROWS - 1) / ROWS * ROWS));
     std::atomic<int64_t> next(0);
     auto work = [&] {
         const Tiles tiles;
-        Worker worker(l, step);
+        Worker worker(l, step, sums, straight);
         for (int64_t first; (first = next.fetch_add(step)) < images;)
             worker.run(std::min(step, images - first), x + first * inputs,
                        residual ? residual + first * integers : nullptr, sums ? sums + first * integers : nullptr,
                        bits ? bits + first * outputs * l.neurons : nullptr);
     };
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < std::min(threads, (images + step - 1) / step); i++) others.emplace_back(work);
-    work();
-    for (auto &other : others) other.join();
+    Helpers::here().help(std::min(threads, (images + step - 1) / step) - 1, work);
 }
 
 // Xor, count and add vectors that never leave the registers; return something that depends on all of them.

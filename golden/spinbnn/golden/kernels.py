@@ -14,6 +14,7 @@ cache. Where there is no compiler NumPy computes, with the same results. The env
 
 import ctypes
 import hashlib
+import math
 import os
 import platform
 import shlex
@@ -31,7 +32,7 @@ from spinbnn.golden.errors import KernelError
 from spinbnn.golden.layers import Affine, Conv, Dense, Ints, MultiThreshold, Threshold, integer_shape
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread")
 
 # Binary multiply-accumulates from which a call is worth it: NumPy takes about a millisecond for them.
 WORTHWHILE = 2**26
@@ -251,7 +252,7 @@ class Kernel:
             assert residual.dtype == np.int32
             assert residual.shape == shape
             residual = np.ascontiguousarray(residual)
-        sums = np.empty(shape, dtype=np.int32) if keep_sums else None
+        sums = _empty(shape, np.dtype(np.int32)) if keep_sums else None
         codes = np.empty((images, outputs), dtype=np.uint8) if self._codes else None
         arrays = [None if array is None else array.ctypes.data for array in (x, residual, sums, codes)]
         self._function(ctypes.byref(self._fields), images, *arrays, threads())
@@ -386,12 +387,18 @@ def _in_blocks(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
 
 
 def _aligned(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    """Return a contiguous copy that begins at a multiple of 64 bytes, as vectors do."""
-    memory = np.empty(array.nbytes + 64, dtype=np.uint8)
-    first = -memory.ctypes.data % 64
-    copy = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    """Return a contiguous copy that begins where vectors do."""
+    copy = _empty(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[_Scalar]) -> NDArray[_Scalar]:
+    """Return an array that begins at a multiple of 64 bytes, as vectors do."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _geometry(layer: Dense | Conv) -> dict[str, int]:

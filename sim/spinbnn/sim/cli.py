@@ -26,6 +26,8 @@ from spinbnn.sim.job_options import MATCH_HELP, NETWORK_HELP, SIMULATION, JobOpt
 from spinbnn.sim.machine_options import MACHINE, Machine, geometry_options
 from spinbnn.sim.model_cli import model
 from spinbnn.sim.output import OUTPUT, Json, check_writable, print_json, print_shown
+from spinbnn.sim.report_cli import report
+from spinbnn.sim.studies.study_cli import study
 
 # typer brings its own copy of click and exports of its errors only this one.
 _UsageError: Any = typer.BadParameter.__base__
@@ -319,6 +321,7 @@ def info(
 app.command("model")(geometry_options(job_options(model)))
 app.command("import")(geometry_options(import_model))
 app.command("export")(export_model)
+app.command("report")(report)
 
 
 @app.command()
@@ -456,3 +459,4 @@ def _two_rates(text: str, option: str) -> tuple[float, float]:
 
 
 add_device_command(app, check_writable, print_shown)
+app.command("study")(study)

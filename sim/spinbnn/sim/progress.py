@@ -29,12 +29,23 @@ class _RateColumn(ProgressColumn):
     """What is done in a second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+        return Text(_rate(task.speed, "/s", "/min") if task.speed else "")
+
+
+def _rate(speed: float, a_second: str, a_minute: str) -> str:
+    """Return a rate in the unit that leaves at least 1 before it, where a minute is enough for that."""
+    return f"{speed:,.0f}{a_second}" if speed >= 1 else f"{60 * speed:,.1f}{a_minute}"
 
 
 @contextmanager
-def run_progress() -> Iterator[Report]:
-    """Show the stages of a run; yield what the run calls."""
+def run_progress(rate_seconds: float = 30.0) -> Iterator[Report]:
+    """Show the stages of a run; yield what the run calls.
+
+    Parameters
+    ----------
+    rate_seconds : float
+        The last seconds that the rate and the time left are estimated from.
+    """
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description:>8}"),
@@ -46,7 +57,13 @@ def run_progress() -> Iterator[Report]:
     )
     tasks: dict[str, TaskID] = {}
     next_line = time.monotonic() + _LINE_SECONDS
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        speed_estimate_period=rate_seconds,
+    ) as bars:
 
         def show(stage: str, done: int, total: int) -> None:
             nonlocal next_line
@@ -67,7 +84,7 @@ def progress_line(task: Task) -> str:
     """Return a line that says how far a stage is."""
     line = f"spinbnn: {task.description} {task.completed:,.0f} of {task.total:,.0f}"
     if task.speed:
-        line += f", {task.speed:,.0f} a second"
+        line += ", " + _rate(task.speed, " a second", " a minute")
     if task.time_remaining is not None:
         line += f", {task.time_remaining:,.0f} s left"
     return line

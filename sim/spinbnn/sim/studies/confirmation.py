@@ -115,7 +115,7 @@ def confirm(
             labels=images.labels,
             geometry=geometry,
             point=point,
-            build_dir=options.folder / "rtl",
+            build_dir=options.folder / "sim",
             seed=seed,
             ranges=tuple(ranges),
             chip=chip,

@@ -1,4 +1,4 @@
-"""The networks of studies that only write and run them: shipped ones, and others trained from several seeds."""
+"""The networks of studies that write and run them: shipped ones, and others trained from several seeds."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from spinbnn.golden.placement import Placement, place, program_rows, stored_netw
 from spinbnn.golden.point_map import PointRange, assign_points
 from spinbnn.sim.device_point import DevicePoint
 
-
 TECHNOLOGY = "st_mram_28nm"
 """The macro whose write pulses studies use: 4.5 pJ a bit at 1.2 V and 20 ns are published of it."""
 
@@ -56,7 +55,8 @@ class Programmed:
     network : Network
         As the array is read.
     bits : int
-        Weights that the rows hold, padding left out; a first convolution of several planes may hold them twice.
+        Weights that the rows hold, padding left out; those of a first convolution twice where planes are
+        paired.
     wrong_bits : int64 [banks]
         Bits of the rows that a read gives other than intended.
     bank_energy_aj : uint64 [banks]
@@ -83,7 +83,7 @@ class Programmed:
 
 
 def machine_for(network: Network, memory: MemoryOptions = PLAIN, banks: int = 64) -> Geometry:
-    """Return the machine of `banks` banks of 64 bits, its sizes raised to what a network needs.
+    """Return the machine of so many banks of 64 bits, its sizes raised to what a network needs.
 
     Raises
     ------
@@ -129,7 +129,9 @@ def program(
     wrong = np.zeros(geometry.banks, dtype=np.int64)
     for packet in packets:
         banks, rows = packet.addresses()
-        np.add.at(wrong, banks, np.bitwise_count(read[banks, rows] ^ packet.rows).sum(axis=-1, dtype=np.int64))
+        np.add.at(
+            wrong, banks, np.bitwise_count(read[banks, rows] ^ packet.rows).sum(axis=-1, dtype=np.int64)
+        )
     return Programmed(
         network=stored_network(network, placement, read),
         bits=stored_bits(network, placement),

@@ -76,6 +76,10 @@ class Verdict:
     why: str
 
 
+AGREEMENT: Mapping[bool | None, str] = {True: "yes", False: "no", None: "cannot tell"}
+"""Words for `Verdict.agrees`."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of a report. Cells are text; the report puts numbers to the right."""

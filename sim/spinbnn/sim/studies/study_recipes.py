@@ -40,7 +40,5 @@ MNIST_1024 = replace(
 FASHION_1024 = replace(MNIST_1024, name="study_fashion_1024")
 """784-1024-1024-10 on Fashion-MNIST."""
 
-LENET4 = replace(
-    MNIST_256, name="study_lenet4", architecture=ARCHITECTURES["lenet4"], epochs=5, batch_size=100
-)
+LENET4 = replace(MNIST_256, name="study_lenet4", architecture=ARCHITECTURES["lenet4"], epochs=4)
 """LeNet-4 on MNIST."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from spinbnn.golden.device.mtj import Pulse, direction_of_write, switched_energy
 from spinbnn.golden.device.technology import MtjTechnology, load_technology
+from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.matched_thresholds import matched_thresholds
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.monte_carlo import flipped_network
@@ -42,8 +43,9 @@ CONFIRMED = 1e-3
 """Of the pulse whose setting the Verilog confirms."""
 
 MEMORIES = {"plain": PLAIN, "secded": MemoryOptions(secded=True)}
-_WRITINGS = 5
+_WRITINGS, _QUICK_WRITINGS = 10, 5
 _CONFIRMED_IMAGES = 200
+_QUICK_BANKS = 8
 
 _NAMES = (
     "kind",
@@ -72,19 +74,20 @@ def settings(options: StudyOptions) -> list[Setting]:
     """Return error rates of all networks, then pulses, then what is confirmed in the Verilog."""
     rates = RATES[2::2] if options.quick else RATES
     sweep = [
-        _setting("errors", name, training_seed, rate, draws=10 if name == "cnv" else 20, thresholds=thresholds)
+        _setting("errors", name, training_seed, rate, draws=_draws(name), thresholds=thresholds)
         for name, training_seed in _networks(options)
         for thresholds in ("trained", "matched")
         for rate in rates
     ]
     pulses = PULSES[::2] if options.quick else PULSES
-    writings = [
-        _setting("written", "mnist_1024", None, wer, draws=_WRITINGS, memory=memory)
+    writings = _QUICK_WRITINGS if options.quick else _WRITINGS
+    written = [
+        _setting("written", "mnist_1024", None, wer, draws=writings, memory=memory)
         for memory in MEMORIES
-        for wer in dict.fromkeys((*pulses, CONFIRMED))
+        for wer in sorted({*pulses, CONFIRMED})
     ]
     confirmed = "digits" if options.quick else "mnist_1024"
-    return [*sweep, *writings, _setting("rtl", confirmed, None, CONFIRMED, draws=1)]
+    return [*sweep, *written, _setting("rtl", confirmed, None, CONFIRMED, draws=1)]
 
 
 def _networks(options: StudyOptions) -> list[tuple[str, int | None]]:
@@ -94,6 +97,10 @@ def _networks(options: StudyOptions) -> list[tuple[str, int | None]]:
     shipped = [(name, None) for name in ("mnist_1024", "lenet4", "cnv")]
     trained = [(name, seed) for name in TRAINED if DATA[name] in options.data for seed in TRAINING_SEEDS]
     return [*shipped, *trained]
+
+
+def _draws(network: str) -> int:
+    return 10 if "cnv" in network else 20
 
 
 def _setting(
@@ -146,19 +153,19 @@ def _with_errors(
     return losses(right_classes(network, images), rights).to_row()
 
 
-def _written(
-    setting: Setting, network: Network, images: Dataset, options: StudyOptions
-) -> dict[str, Scalar]:
+def _written(setting: Setting, network: Network, images: Dataset, options: StudyOptions) -> dict[str, Scalar]:
     """Write the network into a blank array with a pulse, several times."""
-    geometry = machine_for(network, MEMORIES[str(setting["memory"])])
-    voltage_v = number(setting, "voltage_v")
+    return _writings(setting, network, images, machine_for(network, MEMORIES[str(setting["memory"])]))
+
+
+def _writings(setting: Setting, network: Network, images: Dataset, geometry: Geometry) -> dict[str, Scalar]:
+    voltage_v, first = number(setting, "voltage_v"), whole(setting, "seed")
     point = pulse_point(TECHNOLOGY, voltage_v)
-    first = whole(setting, "seed")
     writings = [
         program(network, geometry, point, seed=first + draw) for draw in range(whole(setting, "draws"))
     ]
     rights = [right_classes(written.network, images) for written in writings]
-    count = len(writings)
+    count, wer = len(writings), point.p_fail_01 / 2**PROBABILITY_BITS
     return {
         **losses(right_classes(network, images), rights).to_row(),
         "wrong_share": sum(written.wrong_share for written in writings) / count,
@@ -166,7 +173,7 @@ def _written(
         "cells_per_bit": geometry.row_cells / geometry.word_bits,
         "energy_aj": sum(written.energy_aj for written in writings) / count,
         "junction_ratio": _junction_aj(voltage_v) / _junction_aj(LADDER_V[1e-6]),
-        "scaled_ratio": write_bit_energy_aj(point.p_fail_01 / 2**PROBABILITY_BITS) / write_bit_energy_aj(1e-6),
+        "scaled_ratio": write_bit_energy_aj(wer) / write_bit_energy_aj(1e-6),
     }
 
 
@@ -184,15 +191,10 @@ def _confirmed(
 ) -> dict[str, Scalar]:
     """Write the network once, in golden and in the Verilog."""
     few = images.head(_CONFIRMED_IMAGES)
-    confirmed = confirmation.confirm(
-        network,
-        few,
-        machine_for(network),
-        pulse_point(TECHNOLOGY, number(setting, "voltage_v")),
-        options,
-        seed=whole(setting, "seed"),
-    )
-    return {**_written(setting, network, few, options), "images": len(few), **confirmed.to_row()}
+    geometry = machine_for(network, banks=_QUICK_BANKS if options.quick else 64)
+    point = pulse_point(TECHNOLOGY, number(setting, "voltage_v"))
+    confirmed = confirmation.confirm(network, few, geometry, point, options, seed=whole(setting, "seed"))
+    return {**_writings(setting, network, few, geometry), "images": len(few), **confirmed.to_row()}
 
 
 STUDY = Study(

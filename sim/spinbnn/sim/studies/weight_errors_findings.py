@@ -45,12 +45,16 @@ def findings(rows: Sequence[Row]) -> Findings:
             *(confirmed_verdict(row) for row in confirmed),
         ],
         tables=[_loss_table(errors), _writing_table(written)],
-        pictures=[_accuracy_chart(errors, "trained"), _accuracy_chart(errors, "matched"), _energy_chart(written)],
+        pictures=[
+            _accuracy_chart(errors, "trained"),
+            _accuracy_chart(errors, "matched"),
+            _energy_chart(written),
+        ],
         notes=[
-            "An error rate of stored bits (BER) counts bits that are wrong; one of writes (WER) counts failed "
-            "attempts. A failed write is wrong only where the bit had to change: from a blank array of "
-            "zeros, about half of the bits, all of them -1 that should be +1. 'Bits wrong' of the table of "
-            "writing is about half of the write error rate for that.",
+            "An error rate of stored bits (BER) counts bits that are wrong, one of writes (WER) failed "
+            "attempts. A failed write is wrong only where the bit had to change: in a blank array of zeros, "
+            "about half of the bits, each a -1 that should be +1. So 'bits wrong' of the table of writing is "
+            "about half of its WER, and as these errors have one sign, they cost more than as many of both.",
             "Curves with thresholds as trained meet errors that the thresholds do not know. Matched ones are "
             "scaled by 1 - 2 BER, as the mean sum is; the two kinds are not to be compared as networks.",
             "Intervals are over draws of errors on the same images; a table also has those over images, and "
@@ -118,7 +122,7 @@ def _images_interval(rows: Sequence[Row], rate: float) -> str:
 
 
 def _saved(written: Sequence[Row]) -> dict[str, float]:
-    """Return how many times less energy a pulse of the paper's rate takes than one of 1e-6, by what counts."""
+    """Return how many times less energy a pulse of the paper's rate takes than one of 1e-6."""
     strong, weak = (_at(written, "plain", rate) for rate in (1e-6, PAPER_RATE))
     corrected = _at(written, "secded", 1e-6)
     return {
@@ -212,7 +216,9 @@ def _accuracy_chart(errors: dict[str, list[Row]], thresholds: str) -> Chart:
     curves, bands = [], []
     for index, (name, rows) in enumerate(errors.items()):
         along = _curve(rows, thresholds)
-        curves.append(Curve(_TITLES[name], [(rate, 100 * value.value) for rate, value, _ in along], colour=index % 5))
+        middle = [(rate, 100 * value.value) for rate, value, _ in along]
+        # Five colours are told apart: those that come again are dashed.
+        curves.append(Curve(_TITLES[name], middle, dashed=index >= 5, colour=index % 5))
         bands.append(Band(index, [(rate, 100 * value.low, 100 * value.high) for rate, value, _ in along]))
     told = {"trained": "thresholds as trained", "matched": "thresholds matched to the rate"}[thresholds]
     return Chart(

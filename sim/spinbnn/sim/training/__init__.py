@@ -11,21 +11,26 @@ behind it takes up the divisor of an average and the unit of weights of several 
 from spinbnn.sim.training.model import EPSILON, TrainedLayer, TrainedModel, export
 from spinbnn.sim.training.progress import progress_bar
 from spinbnn.sim.training.recipes import MNIST_MLP, RECIPES, Recipe
-from spinbnn.sim.training.run import Status, train
+from spinbnn.sim.training.run import Status, TrainedInMemory, train, train_in_memory
 from spinbnn.sim.training.verification import Verification, export_tested, verify
+from spinbnn.sim.training.weight_memory import Cells, Writes
 
 __all__ = [
     "EPSILON",
     "MNIST_MLP",
     "RECIPES",
+    "Cells",
     "Recipe",
     "Status",
+    "TrainedInMemory",
     "TrainedLayer",
     "TrainedModel",
     "Verification",
+    "Writes",
     "export",
     "export_tested",
     "progress_bar",
     "train",
+    "train_in_memory",
     "verify",
 ]

@@ -30,6 +30,7 @@ from spinbnn.sim.training.torch_layers import (
     to_trained,
     weight_shape,
 )
+from spinbnn.sim.training.weight_memory import Cells, WeightMemory, Writes
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,70 @@ def train(
     DataError
         If the images cannot be read, or do not fit the network.
     """
+    return _trained(recipe, None, data_dir, checkpoint, progress).result()
+
+
+@dataclass(frozen=True)
+class TrainedInMemory:
+    """What training in memory made.
+
+    Attributes
+    ----------
+    model : TrainedModel
+        Its weights are what the cells held in the end.
+    writes : Writes
+    most_pulses, mean_pulses : float
+        Pulses on the cell that was pulsed most, and on a cell in the mean.
+    wrong_share : float
+        Share of the cells that did not hold what they should in the end.
+    """
+
+    model: TrainedModel
+    writes: Writes
+    most_pulses: int
+    mean_pulses: float
+    wrong_share: float
+
+
+def train_in_memory(
+    recipe: Recipe,
+    cells: Cells,
+    data_dir: Path,
+    checkpoint: Path,
+    progress: Callable[[Status], None] | None = None,
+) -> TrainedInMemory:
+    """Train a network whose weights live in memory while it learns; see `spinbnn.sim.training.weight_memory`.
+
+    Parameters and errors are those of `train`; weights must be of 1 bit.
+    """
+    if any(layer.weight_bits > 1 for layer in recipe.architecture.layers):
+        raise SpinbnnError(
+            f"recipe '{recipe.name}': training in memory is for weights of 1 bit, not of several"
+        )
+    run = _trained(recipe, cells, data_dir, checkpoint, progress)
+    assert run.memory is not None
+    wanted = run.latent_signs()
+    differing = [
+        int((stored != signs).sum()) for stored, signs in zip(run.memory.stored, wanted, strict=True)
+    ]
+    count = sum(pulses.numel() for pulses in run.memory.pulsed)
+    return TrainedInMemory(
+        run.result(),
+        run.memory.writes,
+        max(int(pulses.max()) for pulses in run.memory.pulsed),
+        run.memory.writes.pulses / count,
+        sum(differing) / count,
+    )
+
+
+def _trained(
+    recipe: Recipe,
+    cells: Cells | None,
+    data_dir: Path,
+    checkpoint: Path,
+    progress: Callable[[Status], None] | None,
+) -> Run:
+    """Return a run behind its last epoch."""
     torch = import_torch()
     data = load_split(data_dir, "train")
     data.head(1).fitted(recipe.architecture)
@@ -97,7 +162,7 @@ def train(
             f"held out must fill a batch of {recipe.batch_size}"
         )
     with _repeatable(torch):
-        run = Run(torch, recipe, data)
+        run = Run(torch, recipe, data, cells)
         if checkpoint.exists():
             run.resume(checkpoint)
         else:
@@ -105,7 +170,7 @@ def train(
         while len(run.history) < recipe.epochs:
             run.epoch(progress or (lambda status: None))
             run.save(checkpoint)
-        return run.result()
+        return run
 
 
 @contextmanager
@@ -133,7 +198,7 @@ def _repeatable(torch: Any) -> Iterator[None]:
 class Run:
     """A training run: layers, optimiser, random generator, and the epochs behind it."""
 
-    def __init__(self, torch: Any, recipe: Recipe, data: Dataset) -> None:
+    def __init__(self, torch: Any, recipe: Recipe, data: Dataset, cells: Cells | None = None) -> None:
         self.torch = torch
         self.recipe = recipe
         self.plans = recipe.architecture.plan()
@@ -149,6 +214,10 @@ class Run:
         trained = [tensor for layer in self.layers for tensor in (layer.weight, layer.gamma, layer.beta)]
         # `fused` updates in one pass over memory; with it a step takes three quarters of the time.
         self.optimizer = torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+        self.cells = cells
+        self.memory = (
+            None if cells is None else WeightMemory(torch, cells, self.latent_signs(), self.generator)
+        )
 
     def _initial_layer(self, plan: LayerPlan) -> TorchLayer:
         torch, bound = self.torch, self.recipe.initial_weight
@@ -197,7 +266,8 @@ class Run:
             shown = black_or_white(torch, shown, self.generator)
         pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
         x = inputs(torch, architecture, pixels, torch.float32)
-        x = logits(torch, architecture, self.layers, weights, x, True, self._disturb_activations)
+        disturb = self._disturb_activations if self.recipe.activation_error else None
+        x = logits(torch, architecture, self.layers, weights, x, True, disturb)
         loss = torch.nn.functional.cross_entropy(x, labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -207,9 +277,17 @@ class Run:
         with torch.no_grad():
             for layer in self.layers:
                 layer.weight.clamp_(-1, 1)
+        if self.memory is not None:
+            self.memory.update(self.latent_signs())
         return loss.item(), int((x.argmax(1) == labels).sum())
 
     def _weights(self) -> list[Any]:
+        """Return the weights that the network has: of the cells, if they are in memory."""
+        if self.memory is not None:
+            return [stored.clone() for stored in self.memory.stored]
+        return self.latent_signs()
+
+    def latent_signs(self) -> list[Any]:
         """Return the integers that the latent weights stand for."""
         return [
             quantised(layer.weight.detach(), plan.shape.weight_bits)
@@ -239,7 +317,8 @@ class Run:
 
     def _identity(self) -> dict[str, str]:
         """Return what a checkpoint must have been made with to be gone on with."""
-        return {"recipe": json.dumps(self.recipe.to_dict()), "images": self.data_sha256}
+        identity = {"recipe": json.dumps(self.recipe.to_dict()), "images": self.data_sha256}
+        return identity if self.cells is None else identity | {"cells": json.dumps(asdict(self.cells))}
 
     def save(self, path: Path) -> None:
         """Write everything to a file, whole or not at all."""
@@ -251,6 +330,7 @@ class Run:
             ],
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
+            "memory": None if self.memory is None else self.memory.state(),
         }
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
@@ -284,10 +364,16 @@ class Run:
         self.optimizer.load_state_dict(content["optimizer"])
         self.generator.set_state(content["generator"])
         self.history = [Status(**status) for status in content["history"]]
+        if self.memory is not None:
+            self.memory.restore(content["memory"])
 
     def result(self) -> TrainedModel:
         """Return what was trained."""
-        layers = tuple(to_trained(plan, layer) for plan, layer in zip(self.plans, self.layers, strict=True))
+        held = self.layers
+        if self.memory is not None:
+            pairs = zip(self.layers, self.memory.stored, strict=True)
+            held = [TorchLayer(**(vars(layer) | {"weight": stored})) for layer, stored in pairs]
+        layers = tuple(to_trained(plan, layer) for plan, layer in zip(self.plans, held, strict=True))
         return TrainedModel(
             self.recipe, layers, str(self.torch.__version__), self.data_sha256, tuple(self.history)
         )

@@ -1,0 +1,1 @@
+"""Sweeps: a study's measurements at many settings, over processes or a cluster, into one results file."""
