@@ -63,7 +63,7 @@ def test_extras_name_what_they_need(wheel: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(name))
     needs = metadata.get_all("Requires-Dist") or []
-    assert set(metadata.get_all("Provides-Extra") or []) == {"train", "onnx", "interop", "dev"}
+    assert set(metadata.get_all("Provides-Extra") or []) == {"train", "onnx", "interop", "cluster", "dev"}
     assert [need for need in needs if need.endswith("extra == 'onnx'")] == ["onnx>=1.17; extra == 'onnx'"]
     assert not [need for need in needs if need.startswith(("onnx", "torch")) and "extra ==" not in need]
 

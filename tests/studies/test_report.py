@@ -109,6 +109,10 @@ def test_the_time_is_told_where_the_log_is_there(results: Path, tmp_path: Path) 
         '{"event": "begin", "time": 1000.0}\n'
         '{"event": "setting", "time": 1090.0, "number": 0, "seconds": 88.0}\n'
         '{"event": "setting", "time": 4960.0, "number": 1, "seconds": 7200.0}\n'
+        + "".join(
+            f'{{"event": "setting", "time": 4960.0, "number": {number}, "seconds": 0.0}}\n'
+            for number in range(2, 33)
+        )
     )
     assert load([tmp_path / "made-up.sqlite"])[0].about[-1] == (
         "time",

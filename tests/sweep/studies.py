@@ -13,6 +13,9 @@ from spinbnn.sim.studies.study import Findings, Row, Setting, Study, StudyOption
 
 SETTINGS = 12
 
+THREADS = os.environ.get("OMP_NUM_THREADS")
+"""What NumPy read when it was imported."""
+
 
 def settings(options: StudyOptions) -> list[Setting]:
     """Return settings with the rates of two errors, and half of them when it is quick."""
@@ -25,7 +28,7 @@ def measure(setting: Setting, options: StudyOptions) -> Sequence[Row]:
     seed = int(setting["seed"] or 0)
     (options.folder / "measured").mkdir(exist_ok=True, parents=True)
     with (options.folder / "measured" / str(seed)).open("a") as file:
-        file.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {os.environ.get('SPINBNN_THREADS')}\n")
+        file.write(f"{os.getpid()} {THREADS} {os.environ.get('SPINBNN_THREADS')}\n")
     die = options.folder / f"die-{seed}"
     if die.exists():
         if die.read_text() == "once":

@@ -114,6 +114,19 @@ def test_rows_that_do_not_fit_leave_nothing_behind(tmp_path: Path, rows: Sequenc
         assert store.finished() == {0: None}
 
 
+def test_what_was_refused_is_forgotten(tmp_path: Path) -> None:
+    """Neither its names nor its kinds are asked of what comes after it."""
+    Store.create(tmp_path / "a.sqlite", ABOUT, SETTINGS)
+    with Store.opened(tmp_path / "a.sqlite") as store:
+        with pytest.raises(SweepError, match="must have the names a"):
+            store.add(0, [{"a": 1}, {"b": 1}], None)
+        store.add(0, [{"c": None}], None)
+        with pytest.raises(SweepError, match="c must have one kind"):
+            store.add(1, [{"c": 1}, {"c": "text"}], None)
+        store.add(1, [{"c": "text"}], None)
+        assert store.rows() == [{"c": None}, {"c": "text"}]
+
+
 def test_a_column_of_the_file_itself_is_refused(tmp_path: Path) -> None:
     Store.create(tmp_path / "a.sqlite", ABOUT, SETTINGS)
     with Store.opened(tmp_path / "a.sqlite") as store:
@@ -153,7 +166,7 @@ def test_unfinished_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 def test_times_come_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sittings of 3 and 2 seconds; setting 1 was measured again after a crash that cut a line short."""
-    now = iter([100.0, 101.0, 103.0, 200.0, 202.0])
+    now = iter([100.0, 101.0, 103.0, 200.0, 202.0, 203.0, 207.0])
     monkeypatch.setattr(time, "time", lambda: next(now))
     path = log_file.path_of(written(tmp_path / "a.sqlite"))
     assert path.name == "a.log.jsonl"
@@ -169,5 +182,10 @@ def test_times_come_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with log_file.opened(path) as log:
         log.write("begin", processes=2)
         log.write("setting", number=1, seconds=2.0)
+    assert log_file.read(path) == log_file.Times(2, 3.0, 5.0)
+    assert results_file.read(tmp_path / "a.sqlite").seconds is None  # of two settings nothing is known
+    with log_file.opened(path) as log:
+        for number in (2, 3):
+            log.write("setting", number=number, seconds=0.5)
     results = results_file.read(tmp_path / "a.sqlite")
-    assert (results.seconds, results.wall_seconds) == (3.0, 5.0)
+    assert (results.seconds, results.wall_seconds) == (4.0, 10.0)

@@ -54,9 +54,8 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
             for draw in range(_DRAWS if test_rate else 1):
                 # The same errors whatever the training and the thresholds, so that differences are paired.
                 rng = np.random.default_rng([seed_of(data, seed, test_rate), draw])
-                rights.append(
-                    right_classes(flipped_network(meets, [test_rate] * len(meets.layers), rng), images)
-                )
+                stored = flipped_network(meets, [(test_rate, test_rate)] * len(meets.layers), rng)
+                rights.append(right_classes(stored, images))
             rows.append(
                 {
                     **setting,

@@ -22,12 +22,15 @@ class Times:
 
     Attributes
     ----------
+    settings : int
+        How many settings it tells of.
     seconds : float
         All settings together, each in its process; of one that was measured again, the last time.
     wall_seconds : float
         From the first line to the last of every sitting, all sittings together.
     """
 
+    settings: int
     seconds: float
     wall_seconds: float
 
@@ -52,7 +55,8 @@ def read(path: Path) -> Times | None:
         elif entry["event"] == "setting":
             settings[entry["number"]] = entry["seconds"]
         last = entry["time"]
-    return Times(sum(settings.values()), wall + (0.0 if began is None else last - began))
+    wall += 0.0 if began is None else last - began
+    return Times(len(settings), sum(settings.values()), wall)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
@@ -79,10 +83,19 @@ class Log:
         self._file.truncate(0)
 
     def write(self, event: str, **entries: Any) -> None:
-        """Add a line, at once."""
+        """Add a line, at once.
+
+        Raises
+        ------
+        SweepError
+            If it cannot be written, as on a full disk.
+        """
         line = {"event": event, "time": round(time.time(), 3), **entries}
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise SweepError(f"the log of the sweep cannot be written ({error.strerror})") from error
 
 
 @contextmanager

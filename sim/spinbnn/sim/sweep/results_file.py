@@ -62,9 +62,9 @@ class Results:
     rows : sequence of Row
         In the order of the settings.
     seconds : float or None
-        What all settings took together, each in its process; None without the log.
+        What all settings took together, each in its process; None without the log of all.
     wall_seconds : float or None
-        How long the sweep ran, all its sittings together; None without the log.
+        How long the sweep ran, all its sittings together; None without the log of all.
     """
 
     path: Path
@@ -116,6 +116,8 @@ def read(path: Path) -> Results:
                 f"{path} is unfinished ({done} of {total} settings): go on with {about['command']} -o {path}"
             )
         times = log_file.read(log_file.path_of(path))
+        if times is not None and times.settings != total:  # of another sweep, or of a part of this one
+            times = None
         return Results(
             path=path,
             about={key: value for key, value in about.items() if key not in ("format", "complete")},
