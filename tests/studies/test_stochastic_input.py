@@ -156,6 +156,7 @@ def test_cells_are_counted_by_their_kind():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # a minute on an idle machine
 def test_a_machine_for_bits_is_smaller(options):
     area = [setting for setting in STUDY.settings(options) if setting["kind"] == "area"]
     grey, bits = (rows_of_setting(setting, options)[0] for setting in area)
