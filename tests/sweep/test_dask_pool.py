@@ -26,7 +26,7 @@ def cluster_of(workers: int, threads: int = 1) -> Any:
         n_workers=workers,
         threads_per_worker=threads,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",  # clusters of tests beside each other must not want the same port
         silence_logs=logging.CRITICAL,
     )
 
@@ -55,6 +55,7 @@ def test_workers_that_are_killed_lose_nothing(folder: Path, undisturbed: bytes) 
 @pytest.mark.long
 def test_a_setting_that_kills_its_workers_is_named(folder: Path) -> None:
     (folder / "die-3").write_text("always")
+    (folder / "seconds").write_text("0.5")  # Dask gives up a worker that dies while it starts
     with cluster_of(workers=1) as cluster:
         with pytest.raises(SweepError, match="'seed': 3} ended its worker again and again"):
             sweep(STUDY, options_in(folder, quick=True), RESULTS, DaskPool(cluster.scheduler_address))
