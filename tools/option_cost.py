@@ -13,7 +13,7 @@ from rich.progress import track
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
-from spinbnn.sim.synthesis import SYNTHESES, luts_and_flip_flops
+from spinbnn.sim.synthesis import SYNTHESES, cells_of, luts_and_flip_flops
 
 GEOMETRY = Geometry(4, 16, rows=64, threshold_rows=16, input_words=32, activation_words=16, stream_bits=16)
 MEMORY_OPTIONS: dict[str, Any] = {
@@ -34,6 +34,10 @@ NETWORK_OPTIONS: dict[str, Any] = {
     "residual_rows": 16,
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "option_cost.md"
+
+
+def _cost(geometry: Geometry, synthesis: str, injector: bool) -> tuple[int, int]:
+    return luts_and_flip_flops(cells_of(geometry, synthesis, injector=injector), synthesis)
 
 
 def _named(option: str, value: int) -> str:
@@ -62,7 +66,7 @@ def document() -> str:
         for synthesis in SYNTHESES
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = pool.map(lambda task: luts_and_flip_flops(task[0], task[1], injector=task[2]), tasks)
+        counts = pool.map(lambda task: _cost(*task), tasks)
         pairs = list(track(counts, "synthesising", total=len(tasks)))
     measured = {
         name: [number for pair in pairs[index * len(SYNTHESES) :][: len(SYNTHESES)] for number in pair]

@@ -11,7 +11,7 @@ from spinbnn.golden.geometry import PRESETS
 SMALL = replace(PRESETS["4x8x3"], banks=3, word_bits=40, rows=8, lanes=1, threshold_rows=4)
 CLOCKS = 1000
 
-pytestmark = pytest.mark.verilator
+pytestmark = [pytest.mark.verilator, pytest.mark.long]
 
 
 def outputs(text: str, folder: Path) -> array.Run:

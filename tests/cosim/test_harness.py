@@ -66,6 +66,8 @@ def memory_jobs(build_dir: Path) -> list[RunJob]:
     return jobs
 
 
+LONG = ("convolutions", "memory", "two slices")  # building these takes half a minute each
+
 JOBS: dict[str, Callable[[Path], list[RunJob]]] = {
     "5x24": lambda build_dir: dense_jobs("5x24", DENSE, build_dir),
     "lanes": lambda build_dir: dense_jobs("4x8x3", DENSE[:2], build_dir),
@@ -79,7 +81,10 @@ def comparable(result: RunResult) -> dict[str, Any]:
     return {name: value for name, value in result.to_dict().items() if name not in MAY_DIFFER}
 
 
-@pytest.mark.parametrize("machine", JOBS)
+@pytest.mark.parametrize(
+    "machine",
+    [pytest.param(machine, marks=pytest.mark.long if machine in LONG else ()) for machine in JOBS],
+)
 def test_results_are_those_of_cocotb(machine: str, build_dir: Path) -> None:
     jobs = JOBS[machine](build_dir)
     plain = harness.run_jobs(jobs)

@@ -163,14 +163,14 @@ def test_what_cannot_be_drawn() -> None:
 
 def test_each_layer_of_a_network_flips_at_its_own_rate() -> None:
     network = random_network((2003, 1000, 500), seed=4)
-    flipped = flipped_network(network, (0.01, 0.0), generator())
+    flipped = flipped_network(network, ((0.01, 0.01), (0.0, 0.0)), generator())
     cells = 1000 * 2003
     wrong = int(np.bitwise_count(flipped.layers[0].weights ^ network.layers[0].weights).sum())
     assert within(wrong, cells, 0.01)
     assert np.array_equal(flipped.layers[1].weights, network.layers[1].weights)
-    everything = flipped_network(network, (1.0, 1.0), generator())
-    assert np.array_equal(
-        unpack(everything.layers[1].weights, 1000), 1 - unpack(network.layers[1].weights, 1000)
-    )
+    everything = flipped_network(network, ((1.0, 1.0), (1.0, 0.0)), generator())
+    bits = unpack(network.layers[0].weights, 2003)
+    assert np.array_equal(unpack(everything.layers[0].weights, 2003), 1 - bits)
+    assert unpack(everything.layers[1].weights, 1000).all(), "only a 0 becomes 1"
     with pytest.raises(OperatingPointError, match="one for each of 2 layers, not 1"):
-        flipped_network(network, (0.1,), generator())
+        flipped_network(network, ((0.1, 0.1),), generator())

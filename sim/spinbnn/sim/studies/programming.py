@@ -36,7 +36,9 @@ LADDER_V = MappingProxyType(
         0.02: 0.433,
         0.03: 0.422,
         0.05: 0.409,
+        0.07: 0.399,
         0.1: 0.389,
+        0.14: 0.378,
         0.2: 0.366,
         0.3: 0.350,
         0.4: 0.338,
@@ -63,6 +65,8 @@ class Programmed:
         What programming took, attojoules.
     pulsed_bits : int
         Bit pulses, of cells that had to change, retries included.
+    verify_energy_aj : int
+        Of the reads that tell which bits to write again, attojoules; not in `bank_energy_aj`.
     """
 
     network: Network
@@ -70,6 +74,7 @@ class Programmed:
     wrong_bits: NDArray[np.int64]
     bank_energy_aj: NDArray[np.uint64]
     pulsed_bits: int
+    verify_energy_aj: int
 
     @property
     def energy_aj(self) -> int:
@@ -123,8 +128,9 @@ def program(
     placement = place(network, geometry)
     array = MramArray(geometry, seed, chip=chip)
     packets = program_rows(network, placement, geometry)
+    verify_reads = 0
     for packet, of_rows in assign_points(packets, point, ranges):
-        array.program(packet, of_rows)
+        verify_reads += int(array.program(packet, of_rows).verify_reads.sum())
     read = array.read_all()
     wrong = np.zeros(geometry.banks, dtype=np.int64)
     for packet in packets:
@@ -138,6 +144,7 @@ def program(
         wrong_bits=wrong,
         bank_energy_aj=array.counters["program_energy_aj"],
         pulsed_bits=int((array.counters["bits_01"] + array.counters["bits_10"]).sum()),
+        verify_energy_aj=verify_reads * array.read_row_energy_aj,
     )
 
 

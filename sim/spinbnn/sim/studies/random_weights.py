@@ -23,7 +23,7 @@ from spinbnn.sim.studies.given_networks import TRAINING_SEEDS, given_network
 from spinbnn.sim.studies.one_sided_errors import matched_both_ways
 from spinbnn.sim.studies.programming import stored_bits
 from spinbnn.sim.studies.random_weights_findings import findings
-from spinbnn.sim.studies.reprogramming import Member, Reprogrammed, image_costs, stored_error_rates
+from spinbnn.sim.studies.reprogramming import Member, Reprogrammed, image_reading_aj, stored_error_rates
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
 from spinbnn.sim.studies.uncertainty import (
     Floats,
@@ -88,7 +88,9 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     images = np.concatenate([inside.pixels, outside.pixels])
     network = given_network(setting, options)
     logits = _logits(network, images)
-    reading_aj, reading_clocks = image_costs(network, GEOMETRY)
+    placement = place(network, GEOMETRY)
+    reading_aj = image_reading_aj(network, GEOMETRY)
+    reading_clocks = sum(layer.beats for layer in placement.layers)
     single = first = _scored(logits[np.newaxis], inside.labels)
     members: list[Floats] = []
     programming_aj = programming_clocks = 0
@@ -107,7 +109,7 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
                 "members": len(members),
                 "inside_images": len(inside),
                 "outside_images": len(outside),
-                "wrong_share": written.wrong_bits / stored_bits(network, place(network, GEOMETRY)),
+                "wrong_share": written.wrong_bits / stored_bits(network, placement),
                 "programming_aj": programming_aj,
                 "programming_clocks": programming_clocks,
                 "reading_aj": len(members) * reading_aj,

@@ -12,7 +12,7 @@ from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
 
 JUDGED_RATE = 0.03
-"""The write error rate of the verdicts, chosen before any was measured; the tables have all."""
+"""The write error rate of the verdicts, whatever the others give; the tables have all."""
 
 WORST_RATE = 0.1
 

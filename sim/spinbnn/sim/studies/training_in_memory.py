@@ -47,7 +47,7 @@ _RATES = (NOMINAL_WER, 1e-3, 0.01, 0.1, 0.2, 0.3, 0.4, 0.6)
 def settings(options: StudyOptions) -> list[Setting]:
     """Return a setting for each training."""
     data = "mnist" if "mnist" in options.data and not options.quick else "digits"
-    spread_rates = [rate for rate in _RATES if rate not in (1e-3, 0.01)]
+    spread_rates = [NOMINAL_WER, 0.1, 0.2, 0.4]
     sweeps = [
         ("retry", False, "amplitude", [NOMINAL_WER, 0.1] if options.quick else [NOMINAL_WER, 0.1, 0.4, 0.6]),
         ("once", False, "amplitude", [0.1, 0.2, 0.4] if options.quick else _RATES[1:]),

@@ -145,7 +145,7 @@ def _with_errors(
     """Draw errors in the stored bits."""
     rate, draws = number(setting, "error_rate"), whole(setting, "draws")
     meets = matched_thresholds(network, rate) if setting["thresholds"] == "matched" else network
-    meets, rates = as_stored(meets), [rate] * len(network.layers)
+    meets, rates = as_stored(meets), [(rate, rate)] * len(network.layers)
     rights = []
     for draw in range(draws):
         rng = np.random.default_rng([whole(setting, "seed"), draw])

@@ -266,7 +266,8 @@ class Run:
             shown = black_or_white(torch, shown, self.generator)
         pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
         x = inputs(torch, architecture, pixels, torch.float32)
-        x = logits(torch, architecture, self.layers, weights, x, True, self._disturb_activations)
+        disturb = self._disturb_activations if self.recipe.activation_error else None
+        x = logits(torch, architecture, self.layers, weights, x, True, disturb)
         loss = torch.nn.functional.cross_entropy(x, labels)
         self.optimizer.zero_grad()
         loss.backward()

@@ -119,6 +119,7 @@ def logits(
         if layer is not layers[-1]:
             x = _activations(torch, plan.shape, x)
             if disturb is not None:
+                x = x.contiguous()  # behind pooling the order of a map's elements in memory may differ
                 disturb(x.detach())
     return x.flatten(1)
 
