@@ -129,3 +129,13 @@ def test_findings_of_three_trainings_have_intervals_over_them(options):
     assert found.verdicts[0].agrees is None
     assert any("trained apart" in verdict.claim for verdict in found.verdicts)
     assert "3 trainings" in found.notes[0]
+
+
+def test_images_are_judged_at_the_temperature_of_the_others():
+    """Even images are all right and odd ones all wrong: each half decides for the other."""
+    labels = np.tile([0, 1], 50).astype(np.uint8)
+    logits = np.zeros((1, 110, 2))
+    logits[:, :, 0] = 1.0
+    confidence = random_weights._scored(logits, labels).confidence
+    assert confidence[::2].max() < 0.55
+    assert confidence[1::2].min() > 0.95

@@ -28,6 +28,7 @@ def made_up(fitting: float, matching: float, seeds: int = 3) -> list[Row]:
                     accuracy -= 0 if thresholds == "matched" else matching
                     rows.append(
                         {
+                            "network": "study_digits",
                             "data": "digits",
                             "training_rate": training,
                             "seed": seed,
@@ -50,8 +51,11 @@ def test_settings_are_networks(tmp_path):
     quick = STUDY.settings(options(tmp_path))
     assert {setting["data"] for setting in quick} == {"digits"}
     full = STUDY.settings(options(tmp_path, quick=False, mnist=tmp_path))
-    assert [(setting["training_rate"], setting["seed"]) for setting in full] == [
-        (rate, seed) for rate in TRAINING_RATES for seed in (1, 2, 3)
+    assert [(setting["network"], setting["training_rate"], setting["seed"]) for setting in full] == [
+        (network, rate, seed)
+        for network in ("study_mnist_1024", "study_mnist_256_binary")
+        for rate in TRAINING_RATES
+        for seed in (1, 2, 3)
     ]
     assert {setting["data"] for setting in full} == {"mnist"}
     assert {setting["data"] for setting in STUDY.settings(options(tmp_path, quick=False))} == {"digits"}
@@ -59,8 +63,8 @@ def test_settings_are_networks(tmp_path):
 
 def test_findings_tell_a_network_that_fits_its_errors():
     found = findings(made_up(fitting=0.5, matching=0.01))
-    assert verdict(found, "Trained with 4%").agrees is True
-    assert verdict(found, "A network trained without errors loses more").agrees is True
+    assert verdict(found, "64-256-256-10 on digits: trained with 4%").agrees is True
+    assert verdict(found, "64-256-256-10 on digits: a network trained without").agrees is True
     assert verdict(found, "The thresholds of a network trained with").agrees is True
     assert verdict(found, "The best error rate").agrees is True
     energy = verdict(found, "Adapted training lets")
@@ -77,19 +81,30 @@ def test_findings_tell_a_network_that_fits_its_errors():
 
 def test_findings_tell_a_network_that_does_not():
     found = findings(made_up(fitting=-0.5, matching=-0.01))
-    assert verdict(found, "A network trained without errors loses more").agrees is False
+    assert verdict(found, "64-256-256-10 on digits: a network trained without").agrees is False
     assert verdict(found, "The thresholds of a network trained with").agrees is False
     assert verdict(found, "The best error rate").agrees is False
     dear = [{**row, "loss": 0.02} for row in made_up(0.5, 0.01)]
-    assert verdict(findings(dear), "Trained with 4%").agrees is False
+    assert verdict(findings(dear), "64-256-256-10 on digits: trained with 4%").agrees is False
     assert verdict(findings(dear), "Adapted training lets").agrees is False
+
+
+def test_a_claim_on_all_networks_holds_if_it_holds_for_each():
+    fits, does_not = made_up(0.5, 0.01), made_up(-0.5, -0.01)
+    others = [{**row, "network": "study_mnist_256_binary"} for row in does_not]
+    both = verdict(findings([*fits, *others]), "The thresholds of a network trained with")
+    assert both.agrees is False
+    assert both.ours.startswith("64-256-256-10 on digits: more accurate at 22 of 22")
+    assert "784-256-256-10 on black and white MNIST: more accurate at 0 of 22" in both.ours
+    same = [{**row, "network": "study_mnist_256_binary"} for row in fits]
+    assert verdict(findings([*fits, *same]), "The thresholds of a network trained with").agrees is True
 
 
 @pytest.mark.train
 def test_a_setting_is_measured_at_all_rates(tmp_path, monkeypatch):
     tiny = replace(DIGITS, architecture=perceptron("tiny", "here", (64, 32, 10), 5, False), epochs=6)
-    monkeypatch.setattr(training_for_errors, "_RECIPES", {"digits": tiny})
-    setting = {"data": "digits", "training_rate": 0.1, "seed": 4}
+    monkeypatch.setattr(training_for_errors, "_RECIPES", {"study_digits": tiny})
+    setting = {"network": "study_digits", "data": "digits", "training_rate": 0.1, "seed": 4}
     rows = STUDY.measure(setting, options(tmp_path))
     assert rows == STUDY.measure(setting, options(tmp_path))
     assert [row["test_rate"] for row in rows[::3]] == list(TEST_RATES)

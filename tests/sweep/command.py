@@ -55,5 +55,6 @@ POINTS = {"-": lambda: None, "in-a-transaction": die_in_a_transaction, "before-t
 if __name__ == "__main__":
     registry.STUDIES = MODULES
     engine.source_commit = lambda: COMMIT  # type: ignore[attr-defined]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of some shells
     POINTS[sys.argv.pop(1)]()
     cli.main()

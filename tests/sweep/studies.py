@@ -29,6 +29,8 @@ def measure(setting: Setting, options: StudyOptions) -> Sequence[Row]:
     (options.folder / "measured").mkdir(exist_ok=True, parents=True)
     with (options.folder / "measured" / str(seed)).open("a") as file:
         file.write(f"{os.getpid()} {THREADS} {os.environ.get('SPINBNN_THREADS')}\n")
+    slow = options.folder / "seconds"
+    time.sleep(float(slow.read_text()) if slow.exists() else 0.0)
     die = options.folder / f"die-{seed}"
     if die.exists():
         if die.read_text() == "once":
@@ -36,8 +38,6 @@ def measure(setting: Setting, options: StudyOptions) -> Sequence[Row]:
         os.kill(os.getpid(), signal.SIGKILL)
     if (options.folder / f"refuse-{seed}").exists():
         raise DataError("these images are no good")
-    slow = options.folder / "seconds"
-    time.sleep(float(slow.read_text()) if slow.exists() else 0.0)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     names = {"rate": setting["rate"], "kind": setting["kind"], "seed": seed}
     return [{**names, "draw": draw, "value": float(rng.random())} for draw in range(1 + seed % 2)]

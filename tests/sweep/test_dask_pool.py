@@ -1,11 +1,14 @@
 """Sweeps over a cluster: Dask's own, of processes on this machine."""
 
+import contextlib
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -20,13 +23,20 @@ from .studies import SETTINGS, STUDY, options_in
 RESULTS = Path("build/studies/even-draws.sqlite")
 
 
+@pytest.fixture(autouse=True)
+def _patience() -> Iterator[None]:
+    """Have a cluster wait for workers that start again, which takes long on a busy machine."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}):
+        yield
+
+
 def cluster_of(workers: int, threads: int = 1) -> Any:
     """Return a cluster of processes; its scheduler runs in a thread of this one."""
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=threads,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",  # clusters of tests beside each other must not want the same port
         silence_logs=logging.CRITICAL,
     )
 
@@ -43,7 +53,9 @@ def test_workers_that_are_killed_lose_nothing(folder: Path, undisturbed: bytes) 
 
         def progress(stage: str, done: int, total: int) -> None:
             if done == 4:
-                os.kill(cluster.workers[0].pid, signal.SIGKILL)
+                alive = [nanny.pid for nanny in cluster.workers.values() if nanny.pid is not None]
+                with contextlib.suppress(ProcessLookupError):  # it may have died by itself just now
+                    os.kill(alive[0], signal.SIGKILL)
 
         pool = DaskPool(cluster.scheduler_address)
         _, measured = sweep(STUDY, options_in(folder), RESULTS, pool, progress=progress)

@@ -32,6 +32,18 @@ MNIST_256 = replace(
 )
 """784-256-256-10 on MNIST."""
 
+MNIST_256_BINARY = replace(
+    MNIST_256,
+    name="study_mnist_256_binary",
+    architecture=perceptron("mlp-256-binary", "made for studies", (784, 256, 256, 10), 1, True),
+    epochs=8,
+    batch_size=256,
+)
+"""784-256-256-10 on MNIST, whose inputs are +1 and -1."""
+
+FASHION_256_BINARY = replace(MNIST_256_BINARY, name="study_fashion_256_binary")
+"""784-256-256-10 on Fashion-MNIST, whose inputs are +1 and -1."""
+
 MNIST_1024 = replace(
     MNIST_256, name="study_mnist_1024", architecture=ARCHITECTURES["mlp-1024"], epochs=8, batch_size=256
 )

@@ -19,7 +19,7 @@ from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.evaluation import losses, right_classes, seed_of, test_images
 from spinbnn.sim.studies.networks import trained
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
-from spinbnn.sim.studies.study_recipes import DIGITS, MNIST_1024
+from spinbnn.sim.studies.study_recipes import DIGITS, FASHION_256_BINARY, MNIST_256_BINARY, MNIST_1024
 from spinbnn.sim.studies.training_for_errors_findings import findings
 
 TRAINING_RATES = (0.0, 0.01, 0.04, 0.1, 0.2)
@@ -29,21 +29,26 @@ TEST_RATES = (0.0, 1e-4, 0.001, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
 _SEEDS = (1, 2, 3)
 _QUICK_SEEDS = (1, 2, 3, 4, 5)  # of digits there are few test images, and trainings take seconds
 _DRAWS = 10
-_RECIPES = {"digits": DIGITS, "mnist": MNIST_1024}
+_RECIPES = {recipe.name: recipe for recipe in (DIGITS, MNIST_1024, MNIST_256_BINARY, FASHION_256_BINARY)}
+_DATA = dict(zip(_RECIPES, ("digits", "mnist", "mnist", "fashion-mnist"), strict=True))
 
 
 def settings(options: StudyOptions) -> list[Setting]:
     """Return a setting for each network: its training rate and seed."""
-    data = "mnist" if "mnist" in options.data and not options.quick else "digits"
     rates = TRAINING_RATES[::2] if options.quick else TRAINING_RATES
-    seeds = _QUICK_SEEDS if data == "digits" else _SEEDS
-    return [{"data": data, "training_rate": rate, "seed": seed} for rate in rates for seed in seeds]
+    given = [] if options.quick else [name for name, data in _DATA.items() if data in options.data]
+    return [
+        {"network": network, "data": _DATA[network], "training_rate": rate, "seed": seed}
+        for network in given or [DIGITS.name]
+        for rate in rates
+        for seed in (_QUICK_SEEDS if network == DIGITS.name else _SEEDS)
+    ]
 
 
 def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     """Return a row for each test rate, and for each way to set the thresholds."""
     data, seed, rate = str(setting["data"]), whole(setting, "seed"), number(setting, "training_rate")
-    recipe = replace(_RECIPES[data], seed=seed, weight_error_01=rate, weight_error_10=rate)
+    recipe = replace(_RECIPES[str(setting["network"])], seed=seed, weight_error_01=rate, weight_error_10=rate)
     network = trained(recipe, _directory(data, options), options.folder)
     images = test_images(options, data).fitted(network)
     error_free = right_classes(matched_thresholds(network, 0.0), images)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from spinbnn.golden.device.mtj import (
@@ -28,33 +29,30 @@ STANDARD_RATE = 1e-4
 ALLOWED_LOSS = 0.015
 _HIGH_RATE = 0.1
 _RRAM, _MTJ = "hfo2_rram", "st_mram_28nm"
-_TITLES = {"digits": "64-256-256-10 on digits", "mnist": "784-1024-1024-10 on MNIST"}
+_TITLES = {
+    "study_digits": "64-256-256-10 on digits",
+    "study_mnist_1024": "784-1024-1024-10 on MNIST",
+    "study_mnist_256_binary": "784-256-256-10 on black and white MNIST",
+    "study_fashion_256_binary": "784-256-256-10 on black and white Fashion-MNIST",
+}
 
 
 def findings(rows: Sequence[Row]) -> Findings:
     """Read the rows of all settings."""
-    grid = _Grid(rows)
-    adapted = grid.loss(PAPER_RATE, PAPER_RATE, "matched")
-    standard = grid.loss(0.0, PAPER_RATE, "trained")
+    names = dict.fromkeys(str(row["network"]) for row in rows)
+    grids = [_Grid([row for row in rows if row["network"] == name]) for name in names]
     return Findings(
-        summary=f"{_TITLES[grid.data]}: with {PAPER_RATE:.0%} of its stored weights wrong, a network trained "
-        f"with as many loses {points(adapted)} points against itself without errors, one trained without "
-        f"{points(standard)}. Matching the thresholds of the latter, without training it again, leaves a "
-        f"loss of {points(grid.loss(0.0, PAPER_RATE, 'matched'))}.",
+        summary=" ".join(map(_summary, grids)),
         verdicts=[
-            _adapted_verdict(adapted),
-            _standard_verdict(grid),
-            _tolerance_verdict(grid),
-            _ratio_verdict(grid),
-            _overfitting_verdict(grid),
-            _energy_verdict(grid),
+            *(judge(grid) for grid in grids for judge in (_adapted_verdict, _standard_verdict)),
+            *(_of_all(grids, judge) for judge in (_tolerance_verdict, _ratio_verdict, _overfitting_verdict)),
+            _energy_verdict(grids),
         ],
         tables=[
-            _grid_table(grid, "matched"),
-            _grid_table(grid, "trained"),
-            _energy_table(grid),
+            *(_grid_table(grid, thresholds) for grid in grids for thresholds in ("matched", "trained")),
+            *map(_energy_table, grids),
         ],
-        pictures=[_chart(grid, thresholds) for thresholds in ("trained", "matched")],
+        pictures=[_chart(grid, thresholds) for grid in grids for thresholds in ("trained", "matched")],
         notes=[
             "Error rates are of stored bits (BER), the same in both directions. Tested errors are static and "
             "in all layers; each network meets the same draws.",
@@ -70,10 +68,10 @@ def findings(rows: Sequence[Row]) -> Findings:
 
 
 class _Grid:
-    """Rows by training rate, test rate and thresholds."""
+    """Rows of a network by training rate, test rate and thresholds."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.data = str(rows[0]["data"])
+        self.title = _TITLES[str(rows[0]["network"])]
         self.training_rates = sorted({number(row, "training_rate") for row in rows})
         self.test_rates = sorted({number(row, "test_rate") for row in rows})
         self._rows: dict[tuple[float, float, str], list[Row]] = {}
@@ -102,9 +100,30 @@ class _Grid:
         return max(self.training_rates, key=lambda training: self.accuracy(training, test, thresholds).value)
 
 
-def _adapted_verdict(adapted: Interval) -> Verdict:
+def _summary(grid: _Grid) -> str:
+    adapted = grid.loss(PAPER_RATE, PAPER_RATE, "matched")
+    return (
+        f"{grid.title}: with {PAPER_RATE:.0%} of its stored weights wrong, a network trained with as many "
+        f"loses {points(adapted)} points against itself without errors, one trained without "
+        f"{points(grid.loss(0.0, PAPER_RATE, 'trained'))}. Matching the thresholds of the latter, without "
+        f"training it again, leaves a loss of {points(grid.loss(0.0, PAPER_RATE, 'matched'))}."
+    )
+
+
+def _of_all(grids: Sequence[_Grid], judge: Callable[[_Grid], Verdict]) -> Verdict:
+    """Judge a claim for each network; it holds if it holds for all, and not if it does not for one."""
+    verdicts = [judge(grid) for grid in grids]
+    if len(verdicts) == 1:
+        return verdicts[0]
+    told = {verdict.agrees for verdict in verdicts}
+    ours = "; ".join(f"{grid.title}: {each.ours}" for grid, each in zip(grids, verdicts, strict=True))
+    return replace(verdicts[0], ours=ours, agrees=False if False in told else None if None in told else True)
+
+
+def _adapted_verdict(grid: _Grid) -> Verdict:
+    adapted = grid.loss(PAPER_RATE, PAPER_RATE, "matched")
     return Verdict(
-        claim=f"Trained with {PAPER_RATE:.0%} of the weights wrong, a network loses at most "
+        claim=f"{grid.title}: trained with {PAPER_RATE:.0%} of the weights wrong, a network loses at most "
         f"{100 * ALLOWED_LOSS:g} points when as many are.",
         paper="4 % are borne after adapted training, with little impact (MNIST, CIFAR-10)",
         ours=f"{points(adapted)} points against its error-free self",
@@ -118,7 +137,7 @@ def _standard_verdict(grid: _Grid) -> Verdict:
     matched = grid.gain((PAPER_RATE, PAPER_RATE, "matched"), (0.0, PAPER_RATE, "matched"))
     high = grid.gain((PAPER_RATE, _HIGH_RATE, "matched"), (0.0, _HIGH_RATE, "matched"))
     return Verdict(
-        claim="A network trained without errors loses more.",
+        claim=f"{grid.title}: a network trained without errors loses more.",
         paper="standard networks bear 1e-4, adapted ones 4 %",
         ours=f"at {PAPER_RATE:.0%} the adapted network is {points(gain)} points more accurate; than the "
         f"standard one with matched thresholds {points(matched)}; and at {_HIGH_RATE:.0%} {points(high)}",
@@ -185,10 +204,10 @@ def _overfitting_verdict(grid: _Grid) -> Verdict:
     )
 
 
-def _energy_verdict(grid: _Grid) -> Verdict:
+def _energy_verdict(grids: Sequence[_Grid]) -> Verdict:
     ratio = _rram_energy_aj(STANDARD_RATE) / _rram_energy_aj(PAPER_RATE)
     strong, weak = _mtj_energy(STANDARD_RATE), _mtj_energy(PAPER_RATE)
-    adapted = at_most(grid.loss(PAPER_RATE, PAPER_RATE, "matched"), ALLOWED_LOSS)
+    adapted = _of_all(grids, _adapted_verdict).agrees
     return Verdict(
         claim="Adapted training lets the programming energy of HfO2 RRAM fall by a factor of 30.",
         paper="30, from an error rate of 1e-4 to one of 4 %",
@@ -205,7 +224,7 @@ def _energy_verdict(grid: _Grid) -> Verdict:
 def _grid_table(grid: _Grid, thresholds: str) -> Table:
     how = {"trained": "thresholds as trained", "matched": "thresholds matched to the tested rate"}[thresholds]
     return Table(
-        f"Accuracy, {_TITLES[grid.data]}: {how}",
+        f"Accuracy, {grid.title}: {how}",
         ["tested BER", *(f"trained with {rate:g}" for rate in grid.training_rates)],
         [
             [
@@ -235,7 +254,8 @@ def _energy_table(grid: _Grid) -> Table:
             ]
         )
     return Table(
-        f"Programming energy of a bit, relative to that at a BER of {rates[0]:g}, and points lost",
+        f"Programming energy of a bit, relative to that at a BER of {rates[0]:g}, and points lost, "
+        f"{grid.title}",
         ["BER", "HfO2 RRAM", "junction", "28 nm macro", "lost, standard", "lost, best training"],
         body,
     )
@@ -272,7 +292,7 @@ def _chart(grid: _Grid, thresholds: str) -> Chart:
         curves.append(Curve(name, [(test, 100 * value.value) for test, value in along]))
         bands.append(Band(index, list(_in_percent(along))))
     return Chart(
-        f"Accuracy against the tested error rate, {how}",
+        f"Accuracy against the tested error rate, {grid.title}, {how}",
         Axis("share of stored bits that are wrong (BER)", 0, max(grid.test_rates)),
         Axis("accuracy, %", 0, 100),
         curves,

@@ -13,7 +13,7 @@ from spinbnn.sim.sweep.worker import Measured, Task, perform
 if TYPE_CHECKING:
     from distributed import Client
 
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 30
 
 
 @dataclass(frozen=True)
