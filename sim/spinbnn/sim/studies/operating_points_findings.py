@@ -11,7 +11,7 @@ from spinbnn.sim.studies.cells import interval, number, whole
 from spinbnn.sim.studies.confirmation import confirmed_verdict
 from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Band, Chart, Findings, HeatMap, Row, Table, Verdict
-from spinbnn.sim.studies.wording import points
+from spinbnn.sim.studies.wording import at_least, points
 
 WANTED_SAVING = 0.3
 
@@ -130,7 +130,7 @@ def _saving_verdict(judged: Sequence[Row], network: str, limit: float) -> Verdic
         f"{_percent(saved['layers'])} with pulses alone, {_percent(saved['rows'])} with one pulse and rows "
         "left unwritten; lost when judged: "
         f"{_loss(of_network, 'layers and rows', limit)} against {_loss(of_network, 'uniform', limit)} points",
-        agrees=None if best is None else best.value >= WANTED_SAVING,
+        agrees=None if best is None else at_least(best, WANTED_SAVING),
         why="Nearly all of it comes from rows that are not written; pulses alone cannot reach it, as the "
         "bound below says. The single pulse has matched thresholds, too.",
     )
