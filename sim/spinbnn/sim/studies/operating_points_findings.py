@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spinbnn.sim.line_chart import Axis, Curve
+from spinbnn.sim.line_chart import Axis
 from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import interval, number, whole
 from spinbnn.sim.studies.confirmation import confirmed_verdict
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, HeatMap, Row, Table, Verdict
+from spinbnn.sim.studies.study import Chart, Findings, HeatMap, Row, Table, Verdict
 from spinbnn.sim.studies.wording import at_least, points
 
 WANTED_SAVING = 0.3
@@ -231,20 +232,15 @@ def _assignment_table(shown: Sequence[Row]) -> Table:
 
 def _front(shown: Sequence[Row]) -> Chart:
     """Draw the accuracy that is lost over the energy of writing."""
-    curves, bands = [], []
-    names = [name for name in _CONTENDERS if any(row["contender"] == name for row in shown)]
-    for index, name in enumerate(names):
-        along = sorted((row for row in shown if row["contender"] == name), key=_total_aj)
-        micro = [(_total_aj(row) / 1e12, interval(row, "loss")) for row in along]
-        curves.append(
-            Curve(
-                _CONTENDERS[name],
-                [(x, 100 * loss.value) for x, loss in micro],
-                dashed=index >= 5,
-                colour=index % 5,
-            )
-        )
-        bands.append(Band(index, [(x, 100 * loss.low, 100 * loss.high) for x, loss in micro]))
+    along = {
+        title: [
+            (_total_aj(row) / 1e12, interval(row, "loss"))
+            for row in sorted(shown, key=_total_aj)
+            if row["contender"] == name
+        ]
+        for name, title in _CONTENDERS.items()
+    }
+    curves, bands = interval_curves({title: values for title, values in along.items() if values})
     most = max(x for curve in curves for x, _ in curve.points)
     worst = max(high for band in bands for _, _, high in band.points)
     return Chart(
@@ -258,12 +254,13 @@ def _front(shown: Sequence[Row]) -> Chart:
 
 def _layer_chart(layer_rows: Sequence[Row]) -> Chart:
     """Draw what each layer bears alone."""
-    curves, bands = [], []
-    for index in sorted({whole(row, "layer") for row in layer_rows}):
-        along = [row for row in layer_rows if row["layer"] == index]
-        values = [(number(row, "error_rate"), interval(row, "loss")) for row in along]
-        curves.append(Curve(f"layer {index} alone", [(rate, 100 * loss.value) for rate, loss in values]))
-        bands.append(Band(index, [(rate, 100 * loss.low, 100 * loss.high) for rate, loss in values]))
+    along = {
+        f"layer {layer} alone": [
+            (number(row, "error_rate"), interval(row, "loss")) for row in layer_rows if row["layer"] == layer
+        ]
+        for layer in sorted({whole(row, "layer") for row in layer_rows})
+    }
+    curves, bands = interval_curves(along)
     highest = max(high for band in bands for _, _, high in band.points)
     return Chart(
         "Points lost with failed writes in one layer, thresholds matched",
