@@ -9,19 +9,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from spinbnn.golden.cell_code import CellCode
 from spinbnn.golden.chip import TYPICAL, Chip
 from spinbnn.golden.device.rram import compared_error_rate, pair_error_rate
 from spinbnn.golden.fitting import fit
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import PLAIN, MemoryOptions
 from spinbnn.golden.network import Network
+from spinbnn.golden.placement import place, program_rows
 from spinbnn.sim.datasets import Dataset
 from spinbnn.sim.studies import confirmation
 from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.differential_findings import findings
 from spinbnn.sim.studies.evaluation import LOSS_COLUMNS, losses, right_classes, seed_of, test_images
 from spinbnn.sim.studies.given_networks import DATA, TRAINING_SEEDS, given_network
-from spinbnn.sim.studies.programming import LADDER_V, TECHNOLOGY, Programmed, program, pulse_point
+from spinbnn.sim.studies.programming import (
+    LADDER_V,
+    TECHNOLOGY,
+    Programmed,
+    program,
+    pulse_point,
+    stored_bits,
+)
 from spinbnn.sim.studies.statistics import proportion
 from spinbnn.sim.studies.study import Row, Scalar, Setting, Study, StudyOptions
 
@@ -57,23 +68,32 @@ class Protection:
         machine = Geometry(banks=banks, word_bits=self.word_bits, stream_bits=stream_bits, memory=self.memory)
         return fit(network, machine, ())
 
-    def left_wrong(self, rate: float) -> float:
-        """Return the share of bits left wrong in a blank array, for as many +1 as -1 (BER, approximate).
+    def left_wrong(self, network: Network, geometry: Geometry, rate: float) -> float:
+        """Return the share of a network's bits that writing a blank array leaves wrong, in expectation (BER).
 
-        A bit that must change fails with `rate`. Of code words in which more than one bit is wrong, all of
-        them stay; what a wrong correction adds is left out.
+        A cell that must change fails with `rate`, whatever others do. Of code words in which more than one
+        cell is wrong, all stay as they are; what a wrong correction adds is left out.
+
+        Parameters
+        ----------
+        network : Network
+        geometry : Geometry
+            Of the machine that holds it.
+        rate : float
+            Write error rate (WER).
         """
         if self.memory.differential:  # one cell of every pair must change; a tie goes either way
             return rate / 2
-        wrong = rate ** (1 + self.retries) / 2
-        if self.memory.secded:
-            return corrected_rate(wrong, self.geometry_bits)
-        return wrong
-
-    @property
-    def geometry_bits(self) -> int:
-        """Bits of a code word."""
-        return Geometry(word_bits=self.word_bits, stream_bits=8, memory=self.memory).code_bits
+        placement, code = place(network, geometry), CellCode(geometry)
+        failing, wrong = rate ** (1 + self.retries), 0.0
+        for packet in program_rows(network, placement, geometry):
+            data = np.bitwise_count(packet.rows).sum(axis=-1)
+            if self.memory.secded:
+                cells = np.bitwise_count(code.encode(packet.rows)).sum(axis=-1).astype(np.float64)
+                wrong += float((data * failing * (1 - (1 - failing) ** np.maximum(cells - 1, 0))).sum())
+            else:
+                wrong += failing * float(data.sum())
+        return wrong / stored_bits(network, placement)
 
 
 def corrected_rate(rate: float, code_bits: int) -> float:
@@ -173,6 +193,7 @@ def _row(setting: Setting, **measured: Scalar) -> Row:
 def _written(setting: Setting, network: Network, images: Dataset, geometry: Geometry) -> dict[str, Scalar]:
     """Write the network several times, each time into another chip."""
     draws, rate = whole(setting, "draws"), number(setting, "error_rate")
+    protection = PROTECTIONS[str(setting["protection"])]
     writings = [_writing(setting, network, geometry, draw) for draw in range(draws)]
     rights = [right_classes(written.network, images) for written in writings]
     wrong = sum(int(written.wrong_bits.sum()) for written in writings)
@@ -183,7 +204,7 @@ def _written(setting: Setting, network: Network, images: Dataset, geometry: Geom
         "left": left.value,
         "left_low": left.low,
         "left_high": left.high,
-        "left_predicted": PROTECTIONS[str(setting["protection"])].left_wrong(rate),
+        "left_predicted": protection.left_wrong(network, geometry, rate),
         "wrong_bits": int(writings[0].wrong_bits.sum()),
         "cells_per_bit": geometry.row_cells / geometry.word_bits,
         "energy_aj": sum(written.energy_aj for written in writings) / draws,
@@ -222,8 +243,8 @@ def _devices(setting: Setting) -> list[Row]:
         "none": rate,
         "two, sharp": pair_error_rate(rate),
         "two, spread": compared_error_rate(rate),
-        "secded": corrected_rate(rate, PROTECTIONS["secded"].geometry_bits),
-        "secded of 4": corrected_rate(rate, PROTECTIONS["secded of 4"].geometry_bits),
+        "secded": corrected_rate(rate, 72),
+        "secded of 4": corrected_rate(rate, 8),
     }
     return [_row(setting, protection=name, left_predicted=value) for name, value in left.items()]
 

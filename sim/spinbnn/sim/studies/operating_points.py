@@ -5,6 +5,7 @@ Searched with one half of the test images, judged with the other half and with o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -74,17 +75,19 @@ _NAMES = (
 
 
 def settings(options: StudyOptions) -> list[Setting]:
-    """Return the parts of the shipped network, then the contenders for all networks."""
+    """Return the parts of the shipped network, then single pulses and the contenders for all networks."""
     networks: list[tuple[str, int | None]] = [("mnist_1024", None)]
     for name in ("study_mnist_1024", "study_fashion_1024"):
         if DATA[name] in options.data and not options.quick:
             networks += [(name, seed) for seed in TRAINING_SEEDS]
     parts = [_setting(kind, "mnist_1024", None, None) for kind in ("layer", "bank", "block")]
-    return parts + [
+    singles = [_setting("single", name, training_seed, None) for name, training_seed in networks]
+    contenders = [
         _setting("contender", name, training_seed, contender)
         for name, training_seed in networks
         for contender in CONTENDERS
     ]
+    return [*parts, *singles, *contenders]
 
 
 def _setting(kind: str, network: str, training_seed: int | None, contender: str | None) -> Setting:
@@ -124,7 +127,13 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     half = len(images) // 2
     rest = Dataset(images.images[half:], images.labels[half:])
     case = _Case(network, images.head(half), rest, whole(setting, "seed"), options)
-    parts = {"layer": _layers, "bank": _banks, "block": _blocks, "contender": _contender}
+    parts = {
+        "layer": _layers,
+        "bank": _banks,
+        "block": _blocks,
+        "single": _singles,
+        "contender": _contender,
+    }
     return parts[str(setting["kind"])](setting, case)
 
 
@@ -193,6 +202,19 @@ def _blocks(setting: Setting, case: _Case) -> list[Row]:
         measured = {"layer": layer, "place": number, "error_rate": 0.0, "draws": 1}
         cost = losses(ideal, [right_classes(stored, case.judging)])
         rows.append(case.row(setting, case.judging, measured, cost))
+    return rows
+
+
+def _singles(setting: Setting, case: _Case) -> list[Row]:
+    """Judge each pulse of the ladder, the same for all rows: what contenders are compared with."""
+    subject, layers = case.subject(), len(case.network.layers)
+    rows = []
+    for way in ways_to_write((0,)):
+        assignment = Assignment((way,) * layers)
+        judged = _judged(subject, Found(assignment, subject.energy_aj(assignment), math.nan), PLAIN, case)
+        rows.append(
+            case.row(setting, case.judging, {**judged, "error_rate": way.residual, "searched_loss": None})
+        )
     return rows
 
 

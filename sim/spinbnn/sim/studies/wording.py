@@ -7,14 +7,18 @@ from spinbnn.sim.studies.statistics import Interval
 
 def points(interval: Interval) -> str:
     """Return a difference of shares in percentage points, with its interval."""
-    value, low, high = (100 * each for each in (interval.value, interval.low, interval.high))
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{_hundredths(interval.value)} ({_hundredths(interval.low)} to {_hundredths(interval.high)})"
 
 
 def percent(interval: Interval) -> str:
     """Return a share in percent, with its interval."""
-    value, low, high = (100 * each for each in (interval.value, interval.low, interval.high))
-    return f"{value:.2f} % ({low:.2f} to {high:.2f})"
+    low, high = _hundredths(interval.low), _hundredths(interval.high)
+    return f"{_hundredths(interval.value)} % ({low} to {high})"
+
+
+def _hundredths(share: float) -> str:
+    """Return a share in percent with two digits behind the point; what rounds to 0 has no sign."""
+    return f"{round(100 * share, 2) + 0.0:.2f}"
 
 
 def at_most(interval: Interval, limit: float) -> bool | None:
