@@ -161,7 +161,11 @@ def check(geometry: Geometry, seeds: range, simulator: str, build_dir: Path) -> 
 @pytest.mark.parametrize("option", ALONE)
 @pytest.mark.parametrize(
     "simulator",
-    [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("verilator", "icarus")],
+    [
+        pytest.param("verilator", marks=pytest.mark.verilator),
+        # Combinations of options run on Icarus without this, too.
+        pytest.param("icarus", marks=[pytest.mark.icarus, pytest.mark.long]),
+    ],
 )
 def test_each_option_alone(option: str, simulator: str, build_dir: Path) -> None:
     number = list(ALONE).index(option)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from spinbnn.sim.line_chart import Axis, Curve
 from spinbnn.sim.studies.cells import number, whole
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
 from spinbnn.sim.studies.wording import at_most, percent, points
@@ -162,16 +163,11 @@ def _loss_chart(curves: Sequence[_Curve]) -> Chart:
     lost = [[(100 * rate, curve.loss(rate)) for rate in curve.rates] for curve in curves]
     most = max(100 * value.high for along in lost for _, value in along)
     least = min(100 * value.low for along in lost for _, value in along)
+    drawn, bands = interval_curves({curve.title: along for curve, along in zip(curves, lost, strict=True)})
     return Chart(
         "Accuracy lost by training with wrong activations, by the number of classes",
         Axis("activations wrong while training, %", 0, 100 * curves[0].rates[-1]),
         Axis("points lost", float(int(least) - 1), float(int(most) + 1)),
-        [
-            Curve(curve.title, [(rate, 100 * value.value) for rate, value in along])
-            for curve, along in zip(curves, lost, strict=True)
-        ],
-        [
-            Band(index, [(rate, 100 * value.low, 100 * value.high) for rate, value in along])
-            for index, along in enumerate(lost)
-        ],
+        drawn,
+        bands,
     )

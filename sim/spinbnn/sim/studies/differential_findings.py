@@ -10,8 +10,9 @@ from spinbnn.sim.line_chart import Axis, Curve
 from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import interval, number
 from spinbnn.sim.studies.confirmation import confirmed_verdict
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
+from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
 from spinbnn.sim.studies.wording import points
 
 _TITLES = {
@@ -240,15 +241,15 @@ def _device_table(devices: Sequence[Row]) -> Table:
 
 
 def _left_chart(shipped: Sequence[Row]) -> Chart:
-    curves, bands = [], []
-    for index, name in enumerate(_protections(shipped)):
-        along = [row for row in shipped if row["protection"] == name and number(row, "left")]
-        curves.append(
-            Curve(_TITLES[name], [(number(row, "error_rate"), number(row, "left")) for row in along])
-        )
-        bands.append(
-            Band(index, [(number(row, "error_rate"), *_bounds(interval(row, "left"))) for row in along])
-        )
+    along = {
+        _TITLES[name]: [
+            (number(row, "error_rate"), interval(row, "left"))
+            for row in shipped
+            if row["protection"] == name and number(row, "left")
+        ]
+        for name in _protections(shipped)
+    }
+    curves, bands = interval_curves(along, 1.0)
     return Chart(
         "Bits left wrong in magnetic cells",
         Axis("write error rate (WER)", 1e-4, 0.3, log=True),
@@ -256,10 +257,6 @@ def _left_chart(shipped: Sequence[Row]) -> Chart:
         curves,
         bands,
     )
-
-
-def _bounds(value: Interval) -> tuple[float, float]:
-    return value.low, value.high
 
 
 def _device_chart(devices: Sequence[Row]) -> Chart:
@@ -303,12 +300,15 @@ def _energy_chart(shipped: Sequence[Row]) -> Chart:
 
 
 def _accuracy_chart(shipped: Sequence[Row]) -> Chart:
-    curves, bands = [], []
-    for index, name in enumerate(_protections(shipped)):
-        along = sorted((row for row in shipped if row["protection"] == name), key=_total_aj)
-        micro = [(_total_aj(row) / 1e12, interval(row, "accuracy")) for row in along]
-        curves.append(Curve(_TITLES[name], [(x, 100 * value.value) for x, value in micro]))
-        bands.append(Band(index, [(x, 100 * value.low, 100 * value.high) for x, value in micro]))
+    along = {
+        _TITLES[name]: [
+            (_total_aj(row) / 1e12, interval(row, "accuracy"))
+            for row in sorted(shipped, key=_total_aj)
+            if row["protection"] == name
+        ]
+        for name in _protections(shipped)
+    }
+    curves, bands = interval_curves(along)
     most = max(x for curve in curves for x, _ in curve.points)
     return Chart(
         "Accuracy against programming energy, shipped MNIST network",

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spinbnn.sim.line_chart import Axis, Curve
+from spinbnn.sim.line_chart import Axis
 from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import interval, number, whole
 from spinbnn.sim.studies.confirmation import confirmed_verdict
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, HeatMap, Row, Scalar, Table, Verdict
-from spinbnn.sim.studies.wording import points
+from spinbnn.sim.studies.study import Chart, Findings, HeatMap, Row, Scalar, Table, Verdict
+from spinbnn.sim.studies.wording import at_least, points
 
 WANTED_SAVING = 0.3
 
@@ -142,16 +143,10 @@ def _saving_verdict(results: _Results, network: str, limit: float) -> Verdict:
         ours=f"{_percent(best)} with a pulse for each layer and rows left unwritten, "
         f"{_percent(saved['layers'])} with pulses alone, {_percent(saved['rows'])} with one pulse and rows "
         f"left unwritten; {_loss(results.of(network, 'layers and rows', limit))} points lost when judged",
-        agrees=_at_least(best, WANTED_SAVING),
+        agrees=None if best is None else at_least(best, WANTED_SAVING),
         why="Nearly all of it comes from rows that are not written; pulses alone cannot reach it, as the "
         "bound below says. The single pulse has matched thresholds, too, and loses no more when judged.",
     )
-
-
-def _at_least(value: Interval | None, limit: float) -> bool | None:
-    if value is None or value.low < limit <= value.high:
-        return None
-    return value.low >= limit
 
 
 def _bound_verdict(layer_rows: Sequence[Row], results: _Results, limit: float) -> Verdict:
@@ -244,13 +239,11 @@ def _front(shown: Sequence[Row], singles: Sequence[Row]) -> Chart:
     lines = {"one pulse for all rows": [row for row in singles if number(row, "loss") < _SHOWN_LOSS]}
     for name in ("retries", "secded", *_OURS):
         lines[_CONTENDERS[name]] = [row for row in shown if row["contender"] == name]
-    curves, bands = [], []
-    for index, (name, rows) in enumerate(lines.items()):
-        along = [(_total_aj(row) / 1e12, interval(row, "loss")) for row in sorted(rows, key=_total_aj)]
-        middle = [(x, 100 * loss.value) for x, loss in along]
-        # Five colours are told apart: the sixth curve is dashed.
-        curves.append(Curve(name, middle, dashed=index >= 5, colour=index % 5))
-        bands.append(Band(index, [(x, 100 * loss.low, 100 * loss.high) for x, loss in along]))
+    along = {
+        name: [(_total_aj(row) / 1e12, interval(row, "loss")) for row in sorted(rows, key=_total_aj)]
+        for name, rows in lines.items()
+    }
+    curves, bands = interval_curves(along)
     most = max(x for curve in curves for x, _ in curve.points)
     lowest = min(y for curve in curves for _, y in curve.points)
     return Chart(
@@ -264,12 +257,13 @@ def _front(shown: Sequence[Row], singles: Sequence[Row]) -> Chart:
 
 def _layer_chart(layer_rows: Sequence[Row]) -> Chart:
     """Draw what each layer bears alone."""
-    curves, bands = [], []
-    for index in sorted({whole(row, "layer") for row in layer_rows}):
-        along = [row for row in layer_rows if row["layer"] == index]
-        values = [(number(row, "error_rate"), interval(row, "loss")) for row in along]
-        curves.append(Curve(f"layer {index} alone", [(rate, 100 * loss.value) for rate, loss in values]))
-        bands.append(Band(index, [(rate, 100 * loss.low, 100 * loss.high) for rate, loss in values]))
+    along = {
+        f"layer {layer} alone": [
+            (number(row, "error_rate"), interval(row, "loss")) for row in layer_rows if row["layer"] == layer
+        ]
+        for layer in sorted({whole(row, "layer") for row in layer_rows})
+    }
+    curves, bands = interval_curves(along)
     highest = max(high for band in bands for _, _, high in band.points)
     return Chart(
         "Points lost with failed writes in one layer, thresholds matched",

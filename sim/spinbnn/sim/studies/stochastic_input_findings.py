@@ -9,7 +9,7 @@ from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
-from spinbnn.sim.studies.wording import at_most, percent, points
+from spinbnn.sim.studies.wording import above_zero, at_most, percent, points
 
 PAPER_LOSS = 0.014
 PAPER_ENERGY_FACTOR = 2.1
@@ -123,16 +123,10 @@ def _training(groups: Mapping[Key, list[Row]]) -> Verdict:
         claim="Training must be adapted: on stochastic images.",
         paper="the training procedure should be adapted for use with stochastic computing",
         ours=f"{points(gain)} points gained with {FEW} presentations, {points(once)} with one",
-        agrees=_above_zero(gain),
+        agrees=above_zero(gain),
         why=f"Judged at {FEW} presentations. The network that was trained on 8 bits is turned into one for "
         "bits exactly; many presentations make of its input what it was trained on.",
     )
-
-
-def _above_zero(gain: Interval) -> bool | None:
-    if gain.low > 0:
-        return True
-    return False if gain.high < 0 else None
 
 
 def _energy(groups: Mapping[Key, list[Row]], enough: Key | None) -> Verdict:
@@ -164,7 +158,7 @@ def _randomness(groups: Mapping[Key, list[Row]]) -> Verdict:
         claim="Streams are more accurate than one image of +1 and -1 by a fixed threshold.",
         paper="",
         ours=f"{points(gain)} points gained; presentations: {key[2]}",
-        agrees=_above_zero(gain),
+        agrees=above_zero(gain),
         why="As many presentations as take no more clocks than 8 bits do; the fixed threshold takes one. "
         "Each network was trained on the images it is given.",
     )

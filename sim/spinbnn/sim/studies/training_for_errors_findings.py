@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,11 +16,12 @@ from spinbnn.golden.device.mtj import (
 )
 from spinbnn.golden.device.rram import RramTechnology, energy_for
 from spinbnn.golden.device.technology import MtjTechnology, load_technology
-from spinbnn.sim.line_chart import Axis, Curve, Limit
+from spinbnn.sim.line_chart import Axis, Limit
 from spinbnn.sim.studies.cells import number
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
-from spinbnn.sim.studies.wording import at_most, percent, points
+from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
+from spinbnn.sim.studies.wording import above_zero, at_most, percent, points
 
 PAPER_RATE = 0.04
 STANDARD_RATE = 1e-4
@@ -141,7 +142,7 @@ def _standard_verdict(grid: _Grid) -> Verdict:
         paper="standard networks bear 1e-4, adapted ones 4 %",
         ours=f"at {PAPER_RATE:.0%} the adapted network is {points(gain)} points more accurate; than the "
         f"standard one with matched thresholds {points(matched)}; and at {_HIGH_RATE:.0%} {points(high)}",
-        agrees=_above_zero(gain),
+        agrees=above_zero(gain),
         why="The first number also has what thresholds that do not fit the error rate cost; the others are "
         "what training gives beside that.",
     )
@@ -181,7 +182,7 @@ def _ratio_verdict(grid: _Grid) -> Verdict:
         "(1 - 2p) / (1 - 2q), not by 1 - 2p.",
         paper="",
         ours=f"more accurate at {better} of {pairs} pairs of rates, on average by {points(whole)} points",
-        agrees=_above_zero(whole),
+        agrees=above_zero(whole),
         why="Batch normalisation learned the sums with errors; this is exact for their means.",
     )
 
@@ -285,12 +286,13 @@ def _mtj_energy(error_rate: float) -> PulseEnergy:
 
 def _chart(grid: _Grid, thresholds: str) -> Chart:
     how = {"trained": "thresholds as trained", "matched": "thresholds matched to the tested rate"}[thresholds]
-    curves, bands = [], []
-    for index, training in enumerate(grid.training_rates):
-        along = [(test, grid.accuracy(training, test, thresholds)) for test in grid.test_rates]
-        name = f"trained with {training:g}"
-        curves.append(Curve(name, [(test, 100 * value.value) for test, value in along]))
-        bands.append(Band(index, list(_in_percent(along))))
+    along = {
+        f"trained with {training:g}": [
+            (test, grid.accuracy(training, test, thresholds)) for test in grid.test_rates
+        ]
+        for training in grid.training_rates
+    }
+    curves, bands = interval_curves(along)
     return Chart(
         f"Accuracy against the tested error rate, {grid.title}, {how}",
         Axis("share of stored bits that are wrong (BER)", 0, max(grid.test_rates)),
@@ -299,14 +301,3 @@ def _chart(grid: _Grid, thresholds: str) -> Chart:
         bands,
         [Limit("4 %", PAPER_RATE)],
     )
-
-
-def _in_percent(along: Sequence[tuple[float, Interval]]) -> Iterator[tuple[float, float, float]]:
-    for test, value in along:
-        yield test, 100 * value.low, 100 * value.high
-
-
-def _above_zero(interval: Interval) -> bool | None:
-    if interval.low > 0:
-        return True
-    return False if interval.high < 0 else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spinbnn.sim.line_chart import Axis, Curve
+from spinbnn.sim.line_chart import Axis
 from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import number, whole
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
-from spinbnn.sim.studies.wording import at_most, percent, points
+from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
+from spinbnn.sim.studies.wording import at_least, at_most, percent, points
 
 NOMINAL_WER = 1e-6
 """Write error rate of the mean cell at the pulse that savings are against."""
@@ -243,23 +244,13 @@ def _table_row(point: _Point) -> list[str]:
 
 
 def _chart(found: Sequence[_Point], name: str, what: str) -> Chart:
-    ways = list(dict.fromkeys(point.way for point in found if point.way != ("retry", True, "amplitude")))
-    curves, bands = [], []
-    for index, way in enumerate(ways[:5]):
-        along = sorted(
-            (
-                (100 * point.saved(name).value, point.mean("accuracy"), point)
-                for point in found
-                if point.way == way
-            ),
-            key=lambda each: each[2].wer,
-        )
-        curves.append(
-            Curve(along[0][2].title, [(x, 100 * value.value) for x, value, _ in along], colour=index)
-        )
-        bands.append(
-            Band(index, [(x, 100 * max(0.0, value.low), 100 * min(1.0, value.high)) for x, value, _ in along])
-        )
+    found = [point for point in found if point.way != ("retry", True, "amplitude")]
+    ways = list(dict.fromkeys(point.way for point in found))
+    along: dict[str, list[tuple[float, Interval]]] = {}
+    for point in sorted(found, key=lambda point: (ways.index(point.way), point.wer)):
+        values = along.setdefault(point.title, [])
+        values.append((100 * point.saved(name).value, _within(point.mean("accuracy"))))
+    curves, bands = interval_curves(along)
     lowest = min(y for curve in curves for _, y in curve.points)
     return Chart(
         f"Accuracy against the programming energy saved in {what}",
@@ -270,15 +261,8 @@ def _chart(found: Sequence[_Point], name: str, what: str) -> Chart:
     )
 
 
-def _in_percent(share: Interval) -> Interval:
-    return Interval(100 * share.value, 100 * max(0.0, share.low), 100 * min(1.0, share.high))
-
-
-def at_least(interval: Interval, limit: float) -> bool | None:
-    """Return whether a value is at least a limit: None where the limit lies within the interval."""
-    if interval.low >= limit:
-        return True
-    return False if interval.high < limit else None
+def _within(share: Interval) -> Interval:
+    return Interval(share.value, max(0.0, share.low), min(1.0, share.high))
 
 
 def _more(one: Interval, other: Interval) -> bool | None:

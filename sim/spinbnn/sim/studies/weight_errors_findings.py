@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from spinbnn.sim.line_chart import Axis, Curve, Limit
+from spinbnn.sim.line_chart import Axis, Limit
 from spinbnn.sim.show import energy
 from spinbnn.sim.studies.cells import interval, number
 from spinbnn.sim.studies.confirmation import confirmed_verdict
+from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
-from spinbnn.sim.studies.study import Band, Chart, Findings, Row, Table, Verdict
+from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
 from spinbnn.sim.studies.wording import at_most, percent, points
 
 PAPER_RATE = 1e-3
@@ -213,13 +214,11 @@ def _writing_table(written: Sequence[Row]) -> Table:
 
 def _accuracy_chart(errors: dict[str, list[Row]], thresholds: str) -> Chart:
     """Draw all networks' accuracy over the share of wrong bits."""
-    curves, bands = [], []
-    for index, (name, rows) in enumerate(errors.items()):
-        along = _curve(rows, thresholds)
-        middle = [(rate, 100 * value.value) for rate, value, _ in along]
-        # Five colours are told apart: those that come again are dashed.
-        curves.append(Curve(_TITLES[name], middle, dashed=index >= 5, colour=index % 5))
-        bands.append(Band(index, [(rate, 100 * value.low, 100 * value.high) for rate, value, _ in along]))
+    along = {
+        _TITLES[name]: [(rate, value) for rate, value, _ in _curve(rows, thresholds)]
+        for name, rows in errors.items()
+    }
+    curves, bands = interval_curves(along)
     told = {"trained": "thresholds as trained", "matched": "thresholds matched to the rate"}[thresholds]
     return Chart(
         f"Accuracy against wrong stored bits, {told}",
@@ -233,12 +232,14 @@ def _accuracy_chart(errors: dict[str, list[Row]], thresholds: str) -> Chart:
 
 def _energy_chart(written: Sequence[Row]) -> Chart:
     """Draw accuracy over programming energy, with and without error correction."""
-    curves, bands = [], []
-    for index, (memory, group) in enumerate(groupby(written, key=lambda row: str(row["memory"]))):
-        along = sorted(group, key=lambda row: number(row, "energy_aj"))
-        micro = [(number(row, "energy_aj") / 1e12, interval(row, "accuracy")) for row in along]
-        curves.append(Curve(memory, [(x, 100 * value.value) for x, value in micro]))
-        bands.append(Band(index, [(x, 100 * value.low, 100 * value.high) for x, value in micro]))
+    along = {
+        memory: [
+            (number(row, "energy_aj") / 1e12, interval(row, "accuracy"))
+            for row in sorted(group, key=lambda row: number(row, "energy_aj"))
+        ]
+        for memory, group in groupby(written, key=lambda row: str(row["memory"]))
+    }
+    curves, bands = interval_curves(along)
     most = max(x for curve in curves for x, _ in curve.points)
     return Chart(
         "Accuracy against programming energy, 784-1024-1024-10 on MNIST",

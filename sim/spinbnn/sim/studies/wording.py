@@ -26,3 +26,17 @@ def at_most(interval: Interval, limit: float) -> bool | None:
     if interval.high <= limit:
         return True
     return False if interval.low > limit else None
+
+
+def at_least(interval: Interval, limit: float) -> bool | None:
+    """Return whether a value is at least a limit: None where the limit lies within the interval."""
+    if interval.low >= limit:
+        return True
+    return False if interval.high < limit else None
+
+
+def above_zero(interval: Interval) -> bool | None:
+    """Return whether a difference is above 0: None where 0 lies within the interval."""
+    if interval.low > 0:
+        return True
+    return False if interval.high < 0 else None
