@@ -26,6 +26,11 @@ def test_losses_are_paired_with_the_network_without_errors() -> None:
     assert cost.over_images.low == -cost.over_images.high
 
 
+def test_a_loss_is_positive() -> None:
+    cost = losses(np.array([True, True]), [np.array([True, False])] * 2)
+    assert (cost.loss.value, cost.over_images.value) == (0.5, 0.5)
+
+
 def test_images_are_shipped_ones_where_none_are_given() -> None:
     assert len(images_of(OPTIONS, "mnist")) == 500
     with pytest.raises(DataError, match="--data cifar10=DIR"):

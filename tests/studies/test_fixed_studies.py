@@ -138,5 +138,10 @@ def test_what_is_saved_against_the_best_single_pulse_decides(energy_aj: int, agr
             rows += [row | {"limit": limit} | ours for limit in operating_points.LIMITS]
         else:
             rows.append(row | {"layer": 0, "place": 0, "error_rate": 0.1, "energy_aj": 10**12})
+        if row["kind"] == "single":  # of three pulses, the weakest loses more, the strongest is dearer
+            rows += [
+                rows[-1] | {"loss": 0.02, "energy_aj": 10**11},
+                rows[-1] | {"loss": 0.0, "energy_aj": 10**13},
+            ]
     verdicts = operating_points.STUDY.findings(rows).verdicts
     assert [each.agrees for each in verdicts if "less write energy" in each.claim] == [agrees] * 3
