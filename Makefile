@@ -15,7 +15,8 @@ INTEROP_STAMP := $(VENV)/.stamp-interop
 
 # Deferred on purpose: set-up may have added Icarus by the time a recipe asks.
 SPINBNN_SIMULATORS ?= verilator$(if $(shell command -v iverilog 2>/dev/null), icarus)
-PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $(JOBS)
+# Some tests take a thousand times as long as others: workers that are done take from those that are not.
+PYTEST = SPINBNN_SIMULATORS="$(SPINBNN_SIMULATORS)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
