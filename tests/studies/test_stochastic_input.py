@@ -1,6 +1,5 @@
 """The study of stochastic inputs: what it measures of a made-up network, and what it says of made-up rows."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_presentations_add_up_logits_and_costs(options):
     assert grey.keys() == rows[0].keys()
 
 
-@pytest.mark.skipif(find_spec("sklearn") is None, reason="needs scikit-learn's digits")
+@pytest.mark.train  # the extra has the digits
 def test_digits_get_the_range_of_8_bits(options):
     folder = stochastic_input._digits_of_8_bits(options.folder)
     train, test = load_split(folder, "train"), load_split(folder, "test")
