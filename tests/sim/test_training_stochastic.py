@@ -11,6 +11,7 @@ from spinbnn.golden.network import classify, forward
 from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.training import RECIPES, Recipe, export, train
 from spinbnn.sim.training.run import black_or_white
+from spinbnn.sim.training.torch_layers import import_torch
 
 TINY = Recipe(
     "tiny",
@@ -38,7 +39,7 @@ def test_a_recipe_says_so_only_where_it_is():
 
 @pytest.mark.train
 def test_pixels_are_white_as_often_as_they_are_bright():
-    torch = pytest.importorskip("torch")
+    torch = import_torch()
     images = np.tile(np.array([0, 51, 204, 255], dtype=np.uint8), (20000, 1))
     drawn = black_or_white(torch, images, torch.Generator().manual_seed(1))
     assert set(np.unique(drawn)) == {0, 255}
