@@ -63,7 +63,7 @@ waves: setup ## two images, put in without programming, with their waveform in b
 bench: setup ## measure the numbers the README quotes
 	$(BIN)/python -m bench $(ARGS)
 
-scale: setup ## how cost grows with machine, network and images: writes docs/scale.md (some 20 minutes)
+scale: setup ## how cost grows with machine, network and images: writes docs/scale.md (some 5 minutes)
 	$(BIN)/python -m bench.scale
 
 cost: setup ## what each option costs in logic: writes docs/option_cost.md (Yosys; some 20 minutes)
