@@ -38,6 +38,7 @@ from spinbnn.sim.training import (
 )
 from spinbnn.sim.training.run import Run, distorted
 from spinbnn.sim.training.torch_layers import sign
+from tests.sim.stripes import stripes
 
 TINY = Recipe("tiny", perceptron("tiny", "here", (80, 24, 16, 3), 8, False), epochs=3, batch_size=20)
 SMALLER = replace(TINY, architecture=perceptron("smaller", "here", (35, 24, 16, 3), 8, False))
@@ -231,18 +232,6 @@ def test_the_shipped_network_knows_the_shipped_images():
 
 
 # Training itself.
-
-
-def stripes(images: int, seed: int) -> Dataset:
-    """Return noisy images of 10 by 8 pixels in three classes: bright on the left, on the right, below."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 3, images).astype(np.uint8)
-    pixels = random.integers(0, 120, (images, 10, 8), dtype=np.uint8)
-    pixels[labels == 0, :, :4] += 130
-    pixels[labels == 1, :, 4:] += 130
-    pixels[labels == 2, 5:] += 130
-    pixels.setflags(write=False)  # as images read from idx files are
-    return Dataset(pixels, labels)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.training import RECIPES, Recipe, Status, TrainedModel, export_tested, train
 from spinbnn.sim.training.errors import flip_signs
 from spinbnn.sim.training.torch_layers import TorchLayer, logits
+from tests.sim.stripes import stripes
 
 TINY = Recipe(
     "tiny",
@@ -121,17 +122,6 @@ def test_the_next_layer_reads_what_was_disturbed_and_gradients_pass():
     np.testing.assert_array_equal(found[0], -found[1])
     np.testing.assert_array_equal(gradients[0], gradients[1])
     assert gradients[0].all()
-
-
-def stripes(images: int, seed: int) -> Dataset:
-    """Return noisy images of 10 by 8 pixels in three classes: bright on the left, on the right, below."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 3, images).astype(np.uint8)
-    pixels = random.integers(0, 120, (images, 10, 8), dtype=np.uint8)
-    pixels[labels == 0, :, :4] += 130
-    pixels[labels == 1, :, 4:] += 130
-    pixels[labels == 2, 5:] += 130
-    return Dataset(pixels, labels)
 
 
 @pytest.fixture

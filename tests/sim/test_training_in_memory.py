@@ -8,9 +8,10 @@ import pytest
 
 from spinbnn.golden.architectures import ARCHITECTURES, perceptron
 from spinbnn.golden.errors import SpinbnnError
-from spinbnn.sim.datasets import Dataset, save_images
+from spinbnn.sim.datasets import save_images
 from spinbnn.sim.training import Cells, Recipe, Status, TrainedInMemory, export_tested, train, train_in_memory
 from spinbnn.sim.training.weight_memory import ROW_CELLS, WeightMemory
+from tests.sim.stripes import stripes
 
 TINY = Recipe(
     "tiny",
@@ -106,19 +107,9 @@ def test_a_cell_keeps_its_class():
     assert (held.stored[0][:, ::2] < 0)[weak].all()
 
 
-def stripes(images: int, seed: int) -> Dataset:
-    """Return noisy images of 10 by 8 pixels in two classes: bright on the left, on the right."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 2, images).astype(np.uint8)
-    pixels = random.integers(0, 120, (images, 10, 8), dtype=np.uint8)
-    pixels[labels == 0, :, :4] += 130
-    pixels[labels == 1, :, 4:] += 130
-    return Dataset(pixels, labels)
-
-
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    save_images(stripes(310, 1), tmp_path / "train.npz")
+    save_images(stripes(310, 1, classes=2), tmp_path / "train.npz")
     return tmp_path
 
 
@@ -141,7 +132,7 @@ def test_writes_that_never_fail_change_nothing(data_dir, tmp_path):
 def test_a_network_learns_with_failing_writes_and_resumes(retry, data_dir, tmp_path):
     cells = Cells((0.2, 0.8), (0.3, 0.9), (0.8, 0.2), retry)
     whole = train_in_memory(TINY, cells, data_dir, tmp_path / "whole")
-    _, outcome = export_tested(whole.model, stripes(200, 2))
+    _, outcome = export_tested(whole.model, stripes(200, 2, classes=2))
     assert outcome.equal == 200
     assert outcome.accuracy > 0.9
     assert whole.writes.updates == 3 * 15 + 1

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from spinbnn.golden.architectures import Architecture
 from spinbnn.sim.datasets import Dataset, load_split, save_images
-from spinbnn.sim.image_formats import Split, digits_folder
+from spinbnn.sim.image_formats import Split
 from spinbnn.sim.studies.activation_errors_findings import findings
 from spinbnn.sim.studies.cells import number, whole
-from spinbnn.sim.studies.networks import locked, trained
+from spinbnn.sim.studies.networks import locked, trained, training_directory
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
 from spinbnn.sim.studies.study_recipes import DIGITS, LENET4, MNIST_256
 
@@ -66,7 +66,7 @@ def _with_classes(architecture: Architecture, classes: int) -> Architecture:
 
 def _directory(data: str, classes: int, options: StudyOptions) -> Path:
     """Return the directory of a data set, or of its images of the first classes alone, which is made."""
-    whole_set = digits_folder() if data == "digits" and data not in options.data else options.directory(data)
+    whole_set = training_directory(options, data)
     if classes == 10:
         return whole_set
     some = options.folder / f"{data}-{classes}-classes"

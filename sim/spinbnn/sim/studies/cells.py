@@ -37,3 +37,8 @@ def whole(row: Row, name: str) -> int:
 def interval(row: Row, name: str) -> Interval:
     """Return a number with the interval in the columns behind it, named ``name_low`` and ``name_high``."""
     return Interval(number(row, name), number(row, f"{name}_low"), number(row, f"{name}_high"))
+
+
+def writing_aj(row: Row) -> float:
+    """Return the energy of writing: of pulses ("energy_aj") and of reads that verify ("verify_energy_aj")."""
+    return number(row, "energy_aj") + number(row, "verify_energy_aj")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from spinbnn.sim.line_chart import Axis, Curve
 from spinbnn.sim.show import energy
-from spinbnn.sim.studies.cells import interval, number
+from spinbnn.sim.studies.cells import interval, number, writing_aj
 from spinbnn.sim.studies.confirmation import confirmed_verdict
 from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
@@ -104,7 +104,7 @@ def _magnetic_verdict(pair: Row, code: Row) -> Verdict:
 
 def _equal_energy_verdict(shipped: Sequence[Row]) -> Verdict:
     """Compare what is left wrong at the energy of error correction at the judged rate."""
-    at = _total_aj(_at(shipped, "secded", _JUDGED_RATE))
+    at = writing_aj(_at(shipped, "secded", _JUDGED_RATE))
     left = {
         name: _left_at_energy([row for row in shipped if row["protection"] == name], at)
         for name in _protections(shipped)
@@ -163,13 +163,9 @@ def _protections(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(str(row["protection"]) for row in rows))
 
 
-def _total_aj(row: Row) -> float:
-    return number(row, "energy_aj") + number(row, "verify_energy_aj")
-
-
 def _left_at_energy(rows: Sequence[Row], at_aj: float) -> float | None:
     """Return what is left wrong at an energy, its logarithm interpolated; None outside the pulses."""
-    along = sorted((_total_aj(row), number(row, "left")) for row in rows if number(row, "left"))
+    along = sorted((writing_aj(row), number(row, "left")) for row in rows if number(row, "left"))
     for (low, left_low), (high, left_high) in pairwise(along):
         if low <= at_aj <= high and low < high:
             share = (at_aj - low) / (high - low)
@@ -201,7 +197,7 @@ def _written_table(shipped: Sequence[Row]) -> Table:
                 f"{number(row, 'error_rate'):g}",
                 _rate(interval(row, "left")),
                 f"{number(row, 'left_predicted'):.2e}",
-                energy(_total_aj(row)),
+                energy(writing_aj(row)),
                 energy(number(row, "verify_energy_aj")),
                 points(interval(row, "loss")),
             ]
@@ -283,14 +279,14 @@ def _energy_chart(shipped: Sequence[Row]) -> Chart:
         Curve(
             _TITLES[name],
             [
-                (_total_aj(row) / 1e12, number(row, "left"))
-                for row in sorted(shipped, key=_total_aj)
+                (writing_aj(row) / 1e12, number(row, "left"))
+                for row in sorted(shipped, key=writing_aj)
                 if row["protection"] == name and number(row, "left")
             ],
         )
         for name in _protections(shipped)
     ]
-    most = max(_total_aj(row) for row in shipped) / 1e12
+    most = max(writing_aj(row) for row in shipped) / 1e12
     return Chart(
         "Bits left wrong against programming energy, magnetic cells",
         Axis("energy of programming, with reads that verify, µJ", 0, 1.05 * most),
@@ -302,8 +298,8 @@ def _energy_chart(shipped: Sequence[Row]) -> Chart:
 def _accuracy_chart(shipped: Sequence[Row]) -> Chart:
     along = {
         _TITLES[name]: [
-            (_total_aj(row) / 1e12, interval(row, "accuracy"))
-            for row in sorted(shipped, key=_total_aj)
+            (writing_aj(row) / 1e12, interval(row, "accuracy"))
+            for row in sorted(shipped, key=writing_aj)
             if row["protection"] == name
         ]
         for name in _protections(shipped)

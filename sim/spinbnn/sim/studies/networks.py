@@ -14,12 +14,13 @@ from spinbnn.golden.network import Network
 from spinbnn.golden.network_file import load_network, save_network
 from spinbnn.sim.datasets import load_split
 from spinbnn.sim.image_formats import digits_folder
+from spinbnn.sim.studies.study import StudyOptions
 from spinbnn.sim.training import Recipe, Status, export_tested, train
 
 
 def trained(
     recipe: Recipe,
-    data_dir: Path | None,
+    data_dir: Path,
     folder: Path,
     progress: Callable[[Status], None] | None = None,
 ) -> Network:
@@ -32,9 +33,8 @@ def trained(
     Parameters
     ----------
     recipe : Recipe
-    data_dir : Path or None
-        The directory of the images, as `spinbnn.sim.datasets.load_split` takes it; None for scikit-learn's
-        digits.
+    data_dir : Path
+        The directory of the images, as `spinbnn.sim.datasets.load_split` takes it.
     folder : Path
         Made if it is not there.
     progress : callable, optional
@@ -51,7 +51,6 @@ def trained(
         If the images cannot be read or do not fit, `folder` cannot be written, or PyTorch is missing and the
         network is not there.
     """
-    data_dir = data_dir or digits_folder()
     path = folder / f"{recipe.name}-{_identity(recipe, data_dir)}.npz"
     with locked(path):
         if not path.exists():
@@ -61,6 +60,19 @@ def trained(
             save_network(network, path)
             checkpoint.unlink()
     return load_network(path)
+
+
+def training_directory(options: StudyOptions, data: str) -> Path:
+    """Return the directory of a data set's images; scikit-learn's digits are there without being given.
+
+    Raises
+    ------
+    DataError
+        If it was not given, or scikit-learn is missing.
+    """
+    if data == "digits" and data not in options.data:
+        return digits_folder()
+    return options.directory(data)
 
 
 @contextmanager

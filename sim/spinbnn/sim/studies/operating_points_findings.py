@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spinbnn.sim.line_chart import Axis
 from spinbnn.sim.show import energy
-from spinbnn.sim.studies.cells import interval, number, whole
+from spinbnn.sim.studies.cells import interval, number, whole, writing_aj
 from spinbnn.sim.studies.confirmation import confirmed_verdict
 from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
@@ -101,8 +101,8 @@ class _Results:
         singles = self.singles_of(str(row["network"]), row["training_seed"])
         as_good = [each for each in singles if number(each, "loss") <= number(row, "loss")]
         # Where each loses more, the strongest pulse is the nearest.
-        base = min(map(_total_aj, as_good), default=max(map(_total_aj, singles)))
-        return 1 - _total_aj(row) / base
+        base = min(map(writing_aj, as_good), default=max(map(writing_aj, singles)))
+        return 1 - writing_aj(row) / base
 
     def saving(self, network: str, contender: str, limit: float) -> Interval | None:
         """Return what a contender saves, mean over trainings."""
@@ -112,10 +112,6 @@ class _Results:
 
 def _at(judged: Sequence[Row], contender: str, limit: float) -> list[Row]:
     return [row for row in judged if row["contender"] == contender and row["limit"] == limit]
-
-
-def _total_aj(row: Row) -> float:
-    return number(row, "energy_aj") + number(row, "verify_energy_aj")
 
 
 def _percent(share: Interval | None) -> str:
@@ -158,7 +154,7 @@ def _bound_verdict(layer_rows: Sequence[Row], results: _Results, limit: float) -
         least += min(number(row, "energy_aj") for row in kept)
     singles = results.singles_of("mnist_1024", None)
     within = [row for row in singles if number(row, "loss") <= limit] or singles[:1]
-    bound = 1 - least / min(map(_total_aj, within))
+    bound = 1 - least / min(map(writing_aj, within))
     return Verdict(
         claim=f"Pulses that differ by layer cannot save {100 * WANTED_SAVING:g} % of the energy of the best "
         f"single pulse at {100 * limit:g} points.",
@@ -173,7 +169,7 @@ def _bound_verdict(layer_rows: Sequence[Row], results: _Results, limit: float) -
 
 def _retry_verdict(shown: Sequence[Row], limit: float) -> Verdict:
     totals = {
-        name: _total_aj(rows[0])
+        name: writing_aj(rows[0])
         for name in ("uniform", "retries", "secded")
         if (rows := _at(shown, name, limit))
     }
@@ -208,7 +204,7 @@ def _contender_table(results: _Results) -> Table:
                 "" if row["training_seed"] is None else str(row["training_seed"]),
                 f"{100 * number(row, 'limit'):g}",
                 _CONTENDERS[str(row["contender"])],
-                energy(_total_aj(row)),
+                energy(writing_aj(row)),
                 energy(number(row, "verify_energy_aj")),
                 f"{results.saved(row):.1%}",
                 points(interval(row, "loss")),
@@ -240,7 +236,7 @@ def _front(shown: Sequence[Row], singles: Sequence[Row]) -> Chart:
     for name in ("retries", "secded", *_OURS):
         lines[_CONTENDERS[name]] = [row for row in shown if row["contender"] == name]
     along = {
-        name: [(_total_aj(row) / 1e12, interval(row, "loss")) for row in sorted(rows, key=_total_aj)]
+        name: [(writing_aj(row) / 1e12, interval(row, "loss")) for row in sorted(rows, key=writing_aj)]
         for name, rows in lines.items()
     }
     curves, bands = interval_curves(along)

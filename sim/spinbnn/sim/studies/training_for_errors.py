@@ -8,7 +8,6 @@ images, in all layers.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from spinbnn.golden.monte_carlo import flipped_network
 from spinbnn.golden.network import Network
 from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.evaluation import losses, right_classes, seed_of, test_images
-from spinbnn.sim.studies.networks import trained
+from spinbnn.sim.studies.networks import trained, training_directory
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
 from spinbnn.sim.studies.study_recipes import DIGITS, FASHION_256_BINARY, MNIST_256_BINARY, MNIST_1024
 from spinbnn.sim.studies.training_for_errors_findings import findings
@@ -49,7 +48,7 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     """Return a row for each test rate, and for each way to set the thresholds."""
     data, seed, rate = str(setting["data"]), whole(setting, "seed"), number(setting, "training_rate")
     recipe = replace(_RECIPES[str(setting["network"])], seed=seed, weight_error_01=rate, weight_error_10=rate)
-    network = trained(recipe, _directory(data, options), options.folder)
+    network = trained(recipe, training_directory(options, data), options.folder)
     images = test_images(options, data).fitted(network)
     error_free = right_classes(matched_thresholds(network, 0.0), images)
     rows: list[Row] = []
@@ -72,10 +71,6 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
                 }
             )
     return rows
-
-
-def _directory(data: str, options: StudyOptions) -> Path | None:
-    return None if data == "digits" and data not in options.data else options.directory(data)
 
 
 def _with_thresholds(network: Network, test_rate: float) -> dict[str, Network]:

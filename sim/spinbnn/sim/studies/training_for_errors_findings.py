@@ -21,7 +21,7 @@ from spinbnn.sim.studies.cells import number
 from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
-from spinbnn.sim.studies.wording import above_zero, at_most, percent, points
+from spinbnn.sim.studies.wording import above_zero, all_hold, at_most, percent, points
 
 PAPER_RATE = 0.04
 STANDARD_RATE = 1e-4
@@ -116,9 +116,8 @@ def _of_all(grids: Sequence[_Grid], judge: Callable[[_Grid], Verdict]) -> Verdic
     verdicts = [judge(grid) for grid in grids]
     if len(verdicts) == 1:
         return verdicts[0]
-    told = {verdict.agrees for verdict in verdicts}
     ours = "; ".join(f"{grid.title}: {each.ours}" for grid, each in zip(grids, verdicts, strict=True))
-    return replace(verdicts[0], ours=ours, agrees=False if False in told else None if None in told else True)
+    return replace(verdicts[0], ours=ours, agrees=all_hold(*(verdict.agrees for verdict in verdicts)))
 
 
 def _adapted_verdict(grid: _Grid) -> Verdict:

@@ -26,9 +26,8 @@ from spinbnn.golden.device.mtj import (
 from spinbnn.golden.device.technology import MtjTechnology, load_technology
 from spinbnn.golden.device.variability import variability_classes
 from spinbnn.sim.datasets import load_split
-from spinbnn.sim.image_formats import digits_folder
 from spinbnn.sim.studies.cells import number, whole
-from spinbnn.sim.studies.networks import locked
+from spinbnn.sim.studies.networks import locked, training_directory
 from spinbnn.sim.studies.study import Row, Scalar, Setting, Study, StudyOptions
 from spinbnn.sim.studies.study_recipes import DIGITS, MNIST_256
 from spinbnn.sim.studies.training_in_memory_findings import NOMINAL_WER, findings
@@ -69,7 +68,7 @@ def measure(setting: Setting, options: StudyOptions) -> list[Row]:
     recipe = replace(_RECIPES[data], seed=whole(setting, "seed"))
     pulse = _pulse(str(setting["sweep"]), number(setting, "wer"))
     cells = _cells(pulse, bool(setting["variability"]), setting["scheme"] == "retry")
-    directory = digits_folder() if data == "digits" and data not in options.data else options.directory(data)
+    directory = training_directory(options, data)
     identity = json.dumps([recipe.to_dict(), asdict(cells), load_split(directory, "train").sha256])
     name = f"{recipe.name}-in-memory-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.checkpoint"
     checkpoint = options.folder / name

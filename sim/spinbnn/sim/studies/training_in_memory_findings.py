@@ -11,7 +11,7 @@ from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.interval_curves import interval_curves
 from spinbnn.sim.studies.statistics import Interval, mean
 from spinbnn.sim.studies.study import Chart, Findings, Row, Table, Verdict
-from spinbnn.sim.studies.wording import at_least, at_most, percent, points
+from spinbnn.sim.studies.wording import all_hold, at_least, at_most, percent, points
 
 NOMINAL_WER = 1e-6
 """Write error rate of the mean cell at the pulse that savings are against."""
@@ -127,7 +127,7 @@ def _saving_verdict(found: Sequence[_Point]) -> Verdict:
         f"{100 * ALLOWED_LOSS:g} point.",
         paper="74 % for 1 point (image recognition, variability counted)",
         ours=_told(best),
-        agrees=_both(at_most(loss, ALLOWED_LOSS), at_least(saved, WANTED_SAVING)),
+        agrees=all_hold(at_most(loss, ALLOWED_LOSS), at_least(saved, WANTED_SAVING)),
         why="Energy of the junctions, over the whole training, against a write error rate of "
         f"{NOMINAL_WER:g} at 20 ns.",
     )
@@ -140,7 +140,7 @@ def _macro_verdict(found: Sequence[_Point]) -> Verdict:
         claim=f"The macro around the junctions saves {WANTED_SAVING:.0%}, too.",
         paper="",
         ours=f"{points(saved)} % at a loss of {points(best.loss())} points: WER {best.wer:g}, {best.title}",
-        agrees=_both(at_most(best.loss(), ALLOWED_LOSS), at_least(saved, WANTED_SAVING)),
+        agrees=all_hold(at_most(best.loss(), ALLOWED_LOSS), at_least(saved, WANTED_SAVING)),
         why="The periphery of the 28 nm macro takes 1.8 of 4.5 pJ a bit whatever the pulse (computed from "
         "published numbers), and the series transistor its share.",
     )
@@ -270,9 +270,3 @@ def _more(one: Interval, other: Interval) -> bool | None:
     if one.low > other.high:
         return True
     return False if one.high < other.low else None
-
-
-def _both(one: bool | None, other: bool | None) -> bool | None:
-    if one is False or other is False:
-        return False
-    return None if one is None or other is None else True

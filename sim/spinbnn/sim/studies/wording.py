@@ -40,3 +40,10 @@ def above_zero(interval: Interval) -> bool | None:
     if interval.low > 0:
         return True
     return False if interval.high < 0 else None
+
+
+def all_hold(*told: bool | None) -> bool | None:
+    """Return whether all claims hold: False if one does not, None if one cannot be told."""
+    if False in told:
+        return False
+    return None if None in told else True
