@@ -4,10 +4,12 @@ import itertools
 import re
 import time
 
+import numpy as np
 import pytest
 import rich.console
 
 from spinbnn.sim import progress
+from spinbnn.sim.testbench import accesses
 
 
 def test_lines_say_the_rate_and_the_time_left(
@@ -43,3 +45,13 @@ def test_slow_stages_have_a_rate_a_minute(
             show("settings", done, 12)
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"spinbnn: settings 4 of 12, [0-9]+\.[0-9] a minute, [0-9]+ s left", last)
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_rows_are_counted_without_the_headers_of_their_packets(slices: int) -> None:
+    kinds = [kind for rows in (4, 1, 2) for kind in ["header", *(["part"] * slices * rows)]]
+    after = [*kinds[1:], "header"]
+    last = np.array([kind == "header" for kind in after], dtype=np.uint8)
+    for beats in range(len(kinds) + 1):
+        assert accesses.rows_taken(last, beats, slices) == kinds[:beats].count("part") // slices
+    assert accesses.rows_taken(last, len(kinds), slices) == 7

@@ -159,6 +159,22 @@ def program_beats(packets: Sequence[ProgramPacket], point_index: int) -> tuple[B
     return data, np.concatenate(last).astype(np.uint8)
 
 
+def rows_taken(last: Bytes, beats: int, slices: int) -> int:
+    """Return how many whole rows are in the first beats of packets, each of which begins with a header.
+
+    Parameters
+    ----------
+    last : uint8 [n]
+        Whether each beat is a packet's last.
+    beats : int
+    slices : int
+        Beats of a row.
+    """
+    ended = int(last[: max(0, beats - 1)].sum())
+    headers = ended + 1 if beats else 0
+    return (beats - headers) // slices
+
+
 def image_beats(images: NDArray[np.uint8], geometry: Geometry) -> tuple[Bytes, Bytes]:
     """Return the beats of images, uint8 [n, K]: uint8 [m, bytes] and whether each is an image's last."""
     elements = geometry.stream_elements

@@ -200,7 +200,7 @@ class Machine:
 
         def report(beats: int) -> None:
             if done is not None:
-                done(beats // self.geometry.slices)
+                done(accesses.rows_taken(last, beats, self.geometry.slices))
 
         pauses = pause_lengths(self._stalls.program_idle, self._stalls.seed, "program", len(data))
         await self.program_player.send(data, last, pauses, report)
