@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import array, forward, harness, kernels, luts, monte_carlo, programming
+from bench import array, forward, harness, kernels, luts, monte_carlo, programming, training
 from bench.machine import commit, machine
 from bench.measurement import Benchmark, Measurement, NotMeasuredError
 
@@ -21,6 +21,7 @@ TOPICS = {
     "harness": harness,
     "array": array,
     "luts": luts,
+    "training": training,
 }
 
 

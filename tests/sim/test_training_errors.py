@@ -11,6 +11,7 @@ from spinbnn.golden.errors import SpinbnnError
 from spinbnn.sim.datasets import Dataset, save_images
 from spinbnn.sim.training import RECIPES, Recipe, Status, TrainedModel, export_tested, train
 from spinbnn.sim.training.errors import flip_signs
+from spinbnn.sim.training.run import Run
 from spinbnn.sim.training.torch_layers import TorchLayer, logits
 from tests.sim.stripes import stripes
 
@@ -124,6 +125,20 @@ def test_the_next_layer_reads_what_was_disturbed_and_gradients_pass():
     assert gradients[0].all()
 
 
+@pytest.mark.train
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_step_computes_in_the_type_of_the_recipe_and_keeps_32_bits(bfloat16, monkeypatch):
+    import torch
+
+    met: list[torch.dtype] = []
+    monkeypatch.setattr(Run, "_disturb_activations", lambda run, signs: met.append(signs.dtype))
+    run = Run(torch, replace(TINY, activation_error=0.1, bfloat16=bfloat16), stripes(40, 1))
+    run.step(run.images, run.labels)
+    assert met == [torch.bfloat16 if bfloat16 else torch.float32] * 2
+    assert {tensor.dtype for layer in run.layers for tensor in vars(layer).values()} == {torch.float32}
+    assert all(layer.weight.grad.dtype == torch.float32 for layer in run.layers)
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     save_images(stripes(310, 1), tmp_path / "train.npz")
@@ -158,7 +173,8 @@ def test_training_with_errors_learns_and_resumes(errors, data_dir, tmp_path):
 
 
 @pytest.mark.train
-def test_maps_behind_pooling_are_disturbed_whatever_their_order_in_memory(tmp_path):
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_maps_behind_pooling_are_disturbed_whatever_their_order_in_memory(bfloat16, tmp_path):
     from spinbnn.golden.architectures import Architecture, ConvShape, DenseShape
     from spinbnn.golden.layers import Pool
 
@@ -179,7 +195,7 @@ def test_maps_behind_pooling_are_disturbed_whatever_their_order_in_memory(tmp_pa
     pixels = random.integers(0, 100, (200, 28, 28), dtype=np.uint8)
     pixels[labels == 1, :14] += 100
     save_images(Dataset(pixels, labels), tmp_path / "train.npz")
-    recipe = replace(TINY, architecture=shape, epochs=8, activation_error=0.1)
+    recipe = replace(TINY, architecture=shape, epochs=8, activation_error=0.1, bfloat16=bfloat16)
     made = train(recipe, tmp_path, tmp_path / "errors")
     _, outcome = export_tested(made, Dataset(pixels, labels))
     assert outcome.equal == 200

@@ -155,10 +155,11 @@ def test_any_model_and_its_export_agree(name, signed, seed):
 
 
 @pytest.mark.train
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_kind_of_layer_learns_and_resumes(name, tmp_path):
+def test_every_kind_of_layer_learns_and_resumes(name, bfloat16, tmp_path):
     save_images(images(400, 1), tmp_path / "train.npz")
-    recipe = Recipe(name, architecture(name), epochs=6, batch_size=20, shift_pixels=0.5)
+    recipe = Recipe(name, architecture(name), epochs=6, batch_size=20, shift_pixels=0.5, bfloat16=bfloat16)
     model = train(recipe, tmp_path, tmp_path / "whole")
     network, outcome = export_tested(model, images(200, 2))
     assert outcome.equal == outcome.images == 200

@@ -38,9 +38,11 @@ def made_up(tmp_path, best: float, by_class: float, full: bool = True) -> list[R
 
 
 def test_settings(tmp_path):
-    full = STUDY.settings(options(tmp_path, quick=False, mnist=tmp_path))
+    both = {"mnist": tmp_path, "fashion-mnist": tmp_path}
+    full = STUDY.settings(options(tmp_path, quick=False, **both))
     lenet = [setting for setting in full if setting["network"] == "study_lenet4"]
     assert [setting["activation_error"] for setting in lenet[::3]] == list(RATES)
+    assert {setting["data"] for setting in full if setting["network"] == "study_nin"} == {"fashion-mnist"}
     assert len({tuple(setting.items()) for setting in full}) == len(full)
     for given in (options(tmp_path), options(tmp_path, quick=False), options(tmp_path, mnist=tmp_path)):
         assert {setting["data"] for setting in STUDY.settings(given)} == {"digits"}
@@ -49,7 +51,9 @@ def test_settings(tmp_path):
 @pytest.mark.parametrize("full", [True, False])
 def test_findings_of_errors_that_help(tmp_path, full):
     found = findings(made_up(tmp_path, best=0.04, by_class=0.01, full=full))
-    assert [verdict.agrees for verdict in found.verdicts] == [True, True, True]
+    networks = 2 if full else 1
+    assert [verdict.agrees for verdict in found.verdicts] == [True] * (2 * networks + 1)
+    assert len(found.pictures) == networks + 1
     assert "best when trained with 4% wrong" in found.summary
     for picture in found.pictures:
         assert isinstance(picture, Chart)
@@ -61,7 +65,7 @@ def test_findings_of_errors_that_help(tmp_path, full):
 
 def test_findings_of_errors_that_harm(tmp_path):
     found = findings(made_up(tmp_path, best=0.0, by_class=-0.001))
-    assert [verdict.agrees for verdict in found.verdicts] == [False, False, False]
+    assert [verdict.agrees for verdict in found.verdicts] == [False] * 5
 
 
 @pytest.mark.train

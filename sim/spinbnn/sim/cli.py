@@ -372,6 +372,14 @@ def train(
         float,
         typer.Option(metavar="P", help="Learn with this share of the activations of +1 and -1 wrong."),
     ] = 0.0,
+    bfloat16: Annotated[
+        bool,
+        typer.Option(
+            "--bfloat16",
+            help="Learn with numbers of 16 bits: gradients are rounded, and convolutions are faster on a "
+            "processor with AMX.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted training stopped (FILE.checkpoint).")
     ] = False,
@@ -390,6 +398,8 @@ def train(
       spinbnn train --data mnist --network lenet4 -o mine.npz
 
       spinbnn train --data mnist --weight-error-rate 0.04 -o adapted.npz
+
+      spinbnn train --data cifar10 --network nin --bfloat16
 
       spinbnn train --data mnist --resume
     """
@@ -414,6 +424,7 @@ def train(
         weight_error_01=rate_01,
         weight_error_10=rate_10,
         activation_error=activation_error_rate,
+        bfloat16=bfloat16,
     )
     output = output or Path(f"{recipe_name}.npz")
     check_writable(output)

@@ -16,26 +16,31 @@ from spinbnn.sim.studies.activation_errors_findings import findings
 from spinbnn.sim.studies.cells import number, whole
 from spinbnn.sim.studies.networks import locked, trained, training_directory
 from spinbnn.sim.studies.study import Row, Setting, Study, StudyOptions
-from spinbnn.sim.studies.study_recipes import DIGITS, LENET4, MNIST_256
+from spinbnn.sim.studies.study_recipes import DIGITS, LENET4, MNIST_256, NIN
 
 RATES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)
 """Probabilities that an activation flips while training."""
+
+_NIN_RATES = (0.0, 0.04, 0.08, 0.16)
+_NIN_DATA = ("cifar10", "fashion-mnist", "mnist")  # the first of these that is given
 
 CLASSES = (2, 5, 10)
 _CLASS_RATES = (0.0, 0.08, 0.16, 0.3)
 _SEEDS = (1, 2, 3)
 _DIGITS_SEEDS = (1, 2, 3, 4, 5)  # there are few test images, and trainings take seconds
-_RECIPES = {recipe.name: recipe for recipe in (DIGITS, LENET4, replace(MNIST_256, epochs=4))}
+_RECIPES = {recipe.name: recipe for recipe in (DIGITS, LENET4, NIN, replace(MNIST_256, epochs=4))}
 _SPLITS: tuple[Split, Split] = ("train", "test")
 
 
 def settings(options: StudyOptions) -> list[Setting]:
-    """Return a setting for each training: first with all classes, then with fewer."""
+    """Return a setting for each training: with all classes, the largest network last, and with fewer."""
     if options.quick or "mnist" not in options.data:
         plain = [(DIGITS.name, "digits", 10, rate) for rate in (0.0, 0.04, 0.16, 0.3)]
         few = [(DIGITS.name, "digits", 3, rate) for rate in (0.0, 0.3)]
     else:
+        of_nin = next(data for data in _NIN_DATA if data in options.data)
         plain = [(LENET4.name, "mnist", 10, rate) for rate in RATES]
+        plain += [(NIN.name, of_nin, 10, rate) for rate in _NIN_RATES]
         few = [(MNIST_256.name, "mnist", classes, rate) for classes in CLASSES for rate in _CLASS_RATES]
     return [
         {"network": network, "data": data, "classes": classes, "activation_error": rate, "seed": seed}

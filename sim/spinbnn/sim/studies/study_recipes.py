@@ -54,3 +54,12 @@ FASHION_1024 = replace(MNIST_1024, name="study_fashion_1024")
 
 LENET4 = replace(MNIST_256, name="study_lenet4", architecture=ARCHITECTURES["lenet4"], epochs=4)
 """LeNet-4 on MNIST."""
+
+NIN = replace(
+    LENET4,
+    name="study_nin",
+    architecture=ARCHITECTURES["nin"],
+    epochs=1,
+    bfloat16=True,
+)
+"""Network-in-Network on images of 32 x 32 pixels, or smaller ones with zeros around them."""

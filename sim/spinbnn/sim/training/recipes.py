@@ -10,7 +10,7 @@ from spinbnn.golden.architectures import ARCHITECTURES, Architecture, perceptron
 from spinbnn.golden.errors import SpinbnnError
 
 _ERROR_RATES = ("weight_error_01", "weight_error_10", "activation_error")
-_LATER = (*_ERROR_RATES, "stochastic_input")
+_LATER = (*_ERROR_RATES, "stochastic_input", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Recipe:
     stochastic_input : bool
         Each pixel is drawn anew for each batch: +1 with a probability of pixel / 255, otherwise -1. For
         networks that take images of +1 and -1.
+    bfloat16 : bool
+        Sums, activations and gradients are of 16 bits while training, of which 8 are significant: +1 and -1
+        and sums up to 256 are exact, others rounded. Latent weights, the statistics of batch normalisation
+        and Adam stay of 32 bits, and the network that is made is as exact as any. On a processor that
+        multiplies such numbers in tiles (AMX) Network-in-Network learns in a fraction of the time.
     """
 
     name: str = "mnist_1024"
@@ -73,6 +78,7 @@ class Recipe:
     weight_error_10: float = 0.0
     activation_error: float = 0.0
     stochastic_input: bool = False
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         least = {"classes": 2, "epochs": 1, "batch_size": 2}

@@ -161,7 +161,7 @@ def _trained(
             f"recipe '{recipe.name}': {len(data)} training images with {recipe.validation_images} "
             f"held out must fill a batch of {recipe.batch_size}"
         )
-    with _repeatable(torch):
+    with repeatable(torch):
         run = Run(torch, recipe, data, cells)
         if checkpoint.exists():
             run.resume(checkpoint)
@@ -174,7 +174,7 @@ def _trained(
 
 
 @contextmanager
-def _repeatable(torch: Any) -> Iterator[None]:
+def repeatable(torch: Any) -> Iterator[None]:
     """Compute on one thread with deterministic algorithms: with more, sums are taken in another order.
 
     Two threads beside a busy process also take several times as long as one; networks are trained two at a
@@ -236,7 +236,7 @@ class Run:
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self._set_learning_rate(len(self.history) * steps + step, steps)
-            loss, right = self._step(self.images[batch], self.labels[batch])
+            loss, right = self.step(self.images[batch], self.labels[batch])
             loss_sum += loss
             correct += right
             done = step + 1
@@ -257,7 +257,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * rise * fall
 
-    def _step(self, images: Any, labels: Any) -> tuple[float, int]:
+    def step(self, images: Any, labels: Any) -> tuple[float, int]:
         """Learn from one batch; return its mean loss and how many were right."""
         torch, architecture = self.torch, self.recipe.architecture
         weights = [self._read(weight).requires_grad_() for weight in self._weights()]
@@ -265,9 +265,9 @@ class Run:
         if self.recipe.stochastic_input:
             shown = black_or_white(torch, shown, self.generator)
         pixels = Dataset(shown, np.empty(0, np.uint8)).fitted(architecture).pixels
-        x = inputs(torch, architecture, pixels, torch.float32)
+        x = inputs(torch, architecture, pixels, torch.bfloat16 if self.recipe.bfloat16 else torch.float32)
         disturb = self._disturb_activations if self.recipe.activation_error else None
-        x = logits(torch, architecture, self.layers, weights, x, True, disturb)
+        x = logits(torch, architecture, self.layers, weights, x, True, disturb).float()
         loss = torch.nn.functional.cross_entropy(x, labels)
         self.optimizer.zero_grad()
         loss.backward()

@@ -86,7 +86,7 @@ def inputs(torch: Any, architecture: Architecture, pixels: NDArray[np.uint8], dt
     if architecture.input_signed:
         x = x.mul_(2).sub_(1)
     if isinstance(architecture.layers[0], ConvShape):
-        x = x.unflatten(1, architecture.input_shape).permute(0, 3, 1, 2).contiguous()
+        x = x.unflatten(1, architecture.input_shape).permute(0, 3, 1, 2)
     return x
 
 
@@ -101,9 +101,10 @@ def logits(
 ) -> Any:
     """Return the normalised integers of the last layer.
 
-    `weights` are the layers' integers; those of `layers` are not used. In training, the mean and variance of
-    the batch normalise, and move those of the layers. `disturb` may change the activations that the next
-    layer reads, in place: gradients pass as if it had not.
+    `weights` are the layers' integers; those of `layers` are not used. All is computed in the type of `x`,
+    but for mean and variance, which have their own. In training, the mean and variance of the batch
+    normalise, and move those of the layers. `disturb` may change the activations that the next layer reads,
+    in place: gradients pass as if it had not.
     """
     for plan, layer, weight in zip(architecture.plan(), layers, weights, strict=True):
         x = torch.nn.functional.batch_norm(
@@ -119,8 +120,8 @@ def logits(
         if layer is not layers[-1]:
             x = _activations(torch, plan.shape, x)
             if disturb is not None:
-                x = x.contiguous()  # behind pooling the order of a map's elements in memory may differ
-                disturb(x.detach())
+                x = x.contiguous(memory_format=_layout(torch, x))  # pooling may have changed it
+                disturb(x.detach().movedim(1, -1))
     return x.flatten(1)
 
 
@@ -148,9 +149,18 @@ def classes(
     return result
 
 
+def _layout(torch: Any, x: Any) -> Any:
+    """Return how the elements of a tensor should lie in memory: the channels of a map side by side.
+
+    A step of Network-in-Network takes three quarters of the time that it takes with maps side by side.
+    """
+    return torch.channels_last if x.dim() == 4 else torch.contiguous_format
+
+
 def _integers(torch: Any, shape: LayerShape, weight: Any, x: Any) -> Any:
-    """Return what golden gives to a layer's head."""
+    """Return what golden gives to a layer's head, in the type of `x`."""
     functional = torch.nn.functional
+    weight = weight.to(x.dtype)
     if isinstance(shape, DenseShape):
         x = x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
         sums = x @ weight.T
@@ -158,6 +168,7 @@ def _integers(torch: Any, shape: LayerShape, weight: Any, x: Any) -> Any:
         top, left, bottom, right = shape.padding
         if any(shape.padding):
             x = functional.pad(x, (left, right, top, bottom))
+        weight = weight.contiguous(memory_format=_layout(torch, weight))
         sums = functional.conv2d(x, weight, stride=shape.stride)
     if shape.relu:
         sums = functional.relu(sums)
