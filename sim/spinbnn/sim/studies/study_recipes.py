@@ -52,7 +52,7 @@ MNIST_1024 = replace(
 FASHION_1024 = replace(MNIST_1024, name="study_fashion_1024")
 """784-1024-1024-10 on Fashion-MNIST."""
 
-LENET4 = replace(MNIST_256, name="study_lenet4", architecture=ARCHITECTURES["lenet4"], epochs=4)
+LENET4 = replace(MNIST_256, name="study_lenet4", architecture=ARCHITECTURES["lenet4"], epochs=8)
 """LeNet-4 on MNIST."""
 
 NIN = replace(
@@ -60,6 +60,7 @@ NIN = replace(
     name="study_nin",
     architecture=ARCHITECTURES["nin"],
     epochs=1,
+    learning_rate=0.03,
     bfloat16=True,
 )
 """Network-in-Network on images of 32 x 32 pixels, or smaller ones with zeros around them."""
