@@ -306,11 +306,12 @@ def _presentations_chart(groups: Mapping[Key, list[Row]]) -> Chart:
 
 def _clocks_chart(groups: Mapping[Key, list[Row]]) -> Chart:
     """Draw accuracy over clocks of an image."""
-    along = [
-        (number(groups[key][0], "clocks"), _accuracy(groups[key]))
-        for key in _along(groups, "stochastic", "logits")
-    ]
-    curves = [Curve("streams", [(x, 100 * each.value) for x, each in along])]
+    curves, bands = [], []
+    for index, (inputs, how) in enumerate(_TRAININGS.items()):
+        keys = _along(groups, inputs, "logits")
+        along = [(number(groups[key][0], "clocks"), _accuracy(groups[key])) for key in keys]
+        curves.append(Curve(f"streams, {how}", [(x, 100 * each.value) for x, each in along]))
+        bands.append(Band(index, [(x, 100 * each.low, 100 * each.high) for x, each in along]))
     for colour, (key, name) in enumerate(((_GREY, "8 bits"), (_FIXED, _NAMES["black-white"])), start=3):
         point = (number(groups[key][0], "clocks"), 100 * _accuracy(groups[key]).value)
         curves.append(Curve(name, [point], dots=True, colour=colour))
@@ -320,7 +321,7 @@ def _clocks_chart(groups: Mapping[Key, list[Row]]) -> Chart:
         Axis("clocks of an image", min(clocks) / 1.2, max(clocks) * 1.2, log=True),
         _percent_axis(curves),
         curves,
-        [Band(0, [(x, 100 * each.low, 100 * each.high) for x, each in along])],
+        bands,
     )
 
 
