@@ -26,6 +26,7 @@ from spinbnn.sim.training import (
     verify,
 )
 from spinbnn.sim.training.model import activation_levels
+from spinbnn.sim.training.torch_layers import _integers, import_torch
 
 MAX = Pool("max", (2, 2), (2, 2))
 SUM = Pool("sum", (3, 2), (1, 2))
@@ -177,6 +178,20 @@ def test_every_kind_of_layer_learns_and_resumes(name, bfloat16, tmp_path):
     for one, other in zip(model.layers, resumed.layers, strict=True):
         for field in vars(one):
             np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("length", [258, 259])
+def test_sums_in_float64_are_exact_on_both_sides_of_what_float32_holds(length):
+    torch = import_torch()
+    shape = Architecture("long", "here", (1, 1, length), 8, False, (DenseShape(2, weight_bits=8),))
+    (plan,) = shape.plan()
+    assert (plan.reach <= 2**24) == (length == 258)
+    weight = torch.full((2, length), 255.0, dtype=torch.float64)
+    weight[1, 0] = 253
+    sums = _integers(torch, plan, weight, torch.full((1, length), 255.0, dtype=torch.float64))
+    assert sums.dtype == torch.float64
+    assert sums.tolist() == [[length * 255**2, length * 255**2 - 2 * 255]]
 
 
 @pytest.mark.train
