@@ -22,9 +22,8 @@ from spinbnn.golden.architectures import (
 from spinbnn.golden.errors import SpinbnnError
 from spinbnn.sim.training.model import EPSILON, TrainedLayer, activation_levels
 
-_ELEMENTS_AT_A_TIME = (
-    2**21
-)  # of the largest map: larger ones are new memory, which the system clears, at each layer
+# Of the largest map: of larger ones each layer's is new memory, which the system clears first.
+_ELEMENTS_AT_A_TIME = 2**21
 _EXACT_IN_FLOAT32 = 2**24  # integers up to here are, and so are sums of them in any order
 _MOMENTUM = 0.1  # weight of the newest batch in the running mean and variance of batch normalisation
 
