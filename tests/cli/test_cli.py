@@ -454,6 +454,12 @@ def test_train_takes_error_rates(invoke: Invoke, recipes: list[training.Recipe])
         assert (result.exit_code, result.stderr) == (2, f"spinbnn: error: {line}\n")
 
 
+def test_train_takes_bfloat16(invoke: Invoke, recipes: list[training.Recipe]) -> None:
+    for options in ((), ("--bfloat16",)):
+        assert invoke("train", "--data", "digits", "--network", "nin", *options).exit_code == 0
+    assert [recipe.bfloat16 for recipe in recipes] == [False, True]
+
+
 def test_train_ends_with_1_if_the_export_differs(invoke: Invoke, recipes: list[training.Recipe]) -> None:
     result = invoke("train", "--data", "digits", "--seed", "13", "-o", "n.npz", "--json")
     assert result.exit_code == 1
