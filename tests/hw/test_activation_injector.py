@@ -12,9 +12,12 @@ from amaranth.lib.wiring import In, Out
 
 from spinbnn.golden.geometry import Geometry
 from spinbnn.golden.memory_options import MemoryOptions
+from spinbnn.golden.network import random_network
+from spinbnn.golden.placement import place
 from spinbnn.hw.activation_counters import LANE_COUNTERS
 from spinbnn.hw.activation_injector import ActivationInjector
 from spinbnn.hw.activation_writer import ActivationWriter
+from spinbnn.hw.descriptor import descriptor_words, step_words
 from spinbnn.hw.drain import Drain
 from spinbnn.hw.engine import Engine
 from spinbnn.hw.lane import Lane
@@ -349,27 +352,43 @@ def test_the_longest_pulse() -> None:
 def test_a_layer_waits_for_the_longest_pulses() -> None:
     """Two words a group at 65535 clocks: the drain's length does not fit 16 bits."""
     memory = MemoryOptions(activation_generators=32)
-    engine = Engine(Geometry(2, 1, rows=4, layers=2, stream_bits=8, outputs=2, memory=memory))
+    geometry = Geometry(2, 1, rows=8, layers=2, stream_bits=8, outputs=2, memory=memory)
+    network = random_network(
+        (1, 4, 2), input_bits=1, input_signed=True
+    )  # the first layer: 1 word, 2 groups of 2
+    placement = place(network, geometry)
+    engine = Engine(geometry)
+
+    async def write_tables(ctx: Any) -> None:
+        for word, value in enumerate(descriptor_words(network, placement)[0].tolist()):
+            ctx.set(engine.descriptor_write_enable, 1)
+            ctx.set(engine.descriptor_write_word, word)
+            ctx.set(engine.descriptor_write_data, value)
+            await ctx.tick()
+        ctx.set(engine.descriptor_write_enable, 0)
+        for address, value in enumerate(step_words(placement)[:, 0].tolist()):
+            ctx.set(engine.step_write_enable, 1)
+            ctx.set(engine.step_write_address, address)
+            ctx.set(engine.step_write_data, value)
+            await ctx.tick()
+        ctx.set(engine.step_write_enable, 0)
 
     async def bench(ctx: Any) -> None:
         ctx.set(engine.write_wait_clocks, 65534)
-        words = [1 << 2 | 1 << 8, 1 | 2 << 16, 0, 1 << 16, 0, 2]  # from the input, 1 word, 2 groups of 2
-        ctx.set(engine.descriptor_write_enable, 1)
-        for address, word in enumerate(words):
-            ctx.set(engine.descriptor_write_address, address)
-            ctx.set(engine.descriptor_write_data, word)
-            await ctx.tick()
-        ctx.set(engine.descriptor_write_enable, 0)
+        await write_tables(ctx)
         ctx.set(engine.images, 1)
+        ctx.set(engine.last_layer, 1)
         ctx.set(engine.input_full, 1)
-        await ctx.tick().repeat(2)
         ctx.set(engine.start, 1)
         await ctx.tick()
         ctx.set(engine.start, 0)
-        assert ctx.get(engine.issue)
-        await ctx.tick().repeat(2 + 2 * 65534 - 1)
-        assert not ctx.get(engine.issue)
+        while not ctx.get(engine.issue):
+            await ctx.tick()
         await ctx.tick()
-        assert ctx.get(engine.issue)
+        waited = 0
+        while not ctx.get(engine.issue):
+            await ctx.tick()
+            waited += 1
+        assert waited == 2 * 65535 - 1  # a group's two words of the drain are held for so many clocks
 
     simulate(engine, bench)
