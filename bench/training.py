@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.measurement import Measurement, NotMeasuredError, best_of_each
-from spinbnn.golden.errors import SpinbnnError
+from bench.kernels import torch_of
+from bench.measurement import Measurement, best_of_each
 from spinbnn.sim.datasets import Dataset
 from spinbnn.sim.training import RECIPES
 from spinbnn.sim.training.run import Run, repeatable
-from spinbnn.sim.training.torch_layers import import_torch
 
 IMAGES = 100
 REPEATS = 3
@@ -17,10 +16,7 @@ REPEATS = 3
 
 def steps_of_nin() -> Measurement:
     name = f"a step of training Network-in-Network, {IMAGES} images"
-    try:
-        torch = import_torch()
-    except SpinbnnError as error:
-        raise NotMeasuredError(f"{name}: {error}") from None
+    torch = torch_of(name)
     recipe = RECIPES["nin"]
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (IMAGES, *recipe.architecture.input_shape), dtype=np.uint8)

@@ -26,7 +26,7 @@ _NETWORKS = {
 _EPOCHS = {recipe.name: recipe.epochs for recipe in (DIGITS, LENET4, NIN)}
 _NIN_NOTE = (
     "Network-in-Network has three input channels of 32 x 32 pixels: grey images of 28 x 28 are in each of "
-    "them, with zeros around. It sees each image once, and is trained in bfloat16."
+    "them, with zeros around. It is trained in bfloat16."
 )
 _DATA = {"digits": "digits", "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 

@@ -155,11 +155,6 @@ def _bound_verdict(layer_rows: Sequence[Row], results: _Results, limit: float) -
     singles = results.singles_of("mnist_1024", None)
     within = [row for row in singles if number(row, "loss") <= limit] or singles[:1]
     bound = 1 - least / min(map(writing_aj, within))
-    first = [row for row in layer_rows if row["layer"] == 0]
-    alike = [row for row in layer_rows if row["error_rate"] == first[0]["error_rate"]]
-    share = number(first[0], "energy_aj") / sum(number(row, "energy_aj") for row in alike)
-    weak, weaker = (min(first, key=lambda row: abs(number(row, "error_rate") - rate)) for rate in (0.05, 0.3))
-    fall = 1 - number(weaker, "energy_aj") / number(weak, "energy_aj")
     return Verdict(
         claim=f"Pulses that differ by layer cannot save {100 * WANTED_SAVING:g} % of the energy of the best "
         f"single pulse at {100 * limit:g} points.",
@@ -167,9 +162,21 @@ def _bound_verdict(layer_rows: Sequence[Row], results: _Results, limit: float) -
         ours=f"at most {100 * bound:.1f} %, found {_percent(results.saving('mnist_1024', 'layers', limit))}",
         agrees=bound < WANTED_SAVING,
         why="The bound gives each layer the weakest pulse that it bears alone, all others without errors; "
-        f"together they lose more. The first layer takes {share:.0%} of the energy of writing and bears "
-        f"little, and a pulse's energy falls slowly: from {number(weak, 'error_rate'):.0%} of failed "
-        f"writes to {number(weaker, 'error_rate'):.0%} by {fall:.0%}.",
+        f"together they lose more. {_first_layer(layer_rows)}",
+    )
+
+
+def _first_layer(layer_rows: Sequence[Row]) -> str:
+    """Say what share of the energy it takes, and how slowly that falls."""
+    first = [row for row in layer_rows if row["layer"] == 0]
+    alike = [row for row in layer_rows if row["error_rate"] == first[0]["error_rate"]]
+    share = number(first[0], "energy_aj") / sum(number(row, "energy_aj") for row in alike)
+    weak, weaker = (min(first, key=lambda row: abs(number(row, "error_rate") - rate)) for rate in (0.05, 0.3))
+    fall = 1 - number(weaker, "energy_aj") / number(weak, "energy_aj")
+    return (
+        f"The first layer takes {share:.0%} of the energy of writing and bears little, and a pulse's energy "
+        f"falls slowly: from {number(weak, 'error_rate'):.0%} of failed writes to "
+        f"{number(weaker, 'error_rate'):.0%} by {fall:.0%}."
     )
 
 

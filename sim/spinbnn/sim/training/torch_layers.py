@@ -123,8 +123,9 @@ def logits(
         if layer is not layers[-1]:
             x = _activations(torch, plan.shape, x)
             if disturb is not None:
-                x = x.contiguous(memory_format=_layout(torch, x))  # pooling may have changed it
-                disturb(x.detach().movedim(1, -1))
+                x = x.movedim(1, -1).contiguous()  # errors are drawn in the order of memory
+                disturb(x.detach())
+                x = x.movedim(-1, 1)
     return x.flatten(1)
 
 
@@ -153,14 +154,6 @@ def classes(
     return result
 
 
-def _layout(torch: Any, x: Any) -> Any:
-    """Return how the elements of a tensor should lie in memory: the channels of a map side by side.
-
-    A step of Network-in-Network takes three quarters of the time that it takes with maps side by side.
-    """
-    return torch.channels_last if x.dim() == 4 else torch.contiguous_format
-
-
 def _integers(torch: Any, plan: LayerPlan, weight: Any, x: Any) -> Any:
     """Return what golden gives to a layer's head, in the type of `x`."""
     functional, shape, dtype = torch.nn.functional, plan.shape, x.dtype
@@ -174,7 +167,8 @@ def _integers(torch: Any, plan: LayerPlan, weight: Any, x: Any) -> Any:
         top, left, bottom, right = shape.padding
         if any(shape.padding):
             x = functional.pad(x, (left, right, top, bottom))
-        weight = weight.contiguous(memory_format=_layout(torch, weight))
+        # A step of Network-in-Network takes three quarters of the time that it takes with maps side by side.
+        weight = weight.contiguous(memory_format=torch.channels_last)
         sums = functional.conv2d(x, weight, stride=shape.stride)
     if shape.relu:
         sums = functional.relu(sums)
